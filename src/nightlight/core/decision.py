@@ -1,0 +1,125 @@
+"""`Decision`: what to do about an event. Actions are values; the actions room performs them, or simulates them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from nightlight.core.harm import Harm, Level
+
+MessageKey = Annotated[str, Meta(pattern=r"^[a-z0-9_.-]{1,80}$")]
+Hours = Annotated[float, Meta(gt=0, le=24)]
+"""A machine may limit a person for a day at most; a person lifts or extends."""
+
+
+class To(StrEnum):
+    SENDER = "sender"
+    RECIPIENTS = "recipients"
+    """All targets."""
+    CHILDREN = "children"
+    """Those targets that may be minors."""
+
+
+class Act(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="action"):
+    """Base of the actions. `rule` names the rule that asked for it; empty for what the pipeline itself adds."""
+
+    rule: str = ""
+
+
+class Allow(Act, frozen=True, kw_only=True, tag="allow"):
+    pass
+
+
+class Nudge(Act, frozen=True, kw_only=True, tag="nudge"):
+    """Show a message from the catalogue, outside the conversation."""
+
+    to: To
+    message: MessageKey
+
+
+class HoldContent(Act, frozen=True, kw_only=True, tag="hold_content"):
+    """Do not deliver until a person has looked."""
+
+
+class BlockContent(Act, frozen=True, kw_only=True, tag="block_content"):
+    """Do not deliver."""
+
+
+class LimitContact(Act, frozen=True, kw_only=True, tag="limit_contact"):
+    """The sender may not contact minors for some hours.
+
+    Reversible: a person lifts or extends it, and a lead is paged before it lapses unreviewed.
+    """
+
+    hours: Hours = 24.0
+
+
+class OpenCase(Act, frozen=True, kw_only=True, tag="open_case"):
+    queue: Annotated[str, Meta(pattern=r"^[a-z0-9_-]{1,40}$")] = "default"
+    priority: Annotated[int, Meta(ge=0, le=9)] = 5
+    """0 is looked at first."""
+
+
+class Notify(Act, frozen=True, kw_only=True, tag="notify"):
+    """A signed webhook to an endpoint that the operator configured."""
+
+    endpoint: Annotated[str, Meta(pattern=r"^[a-z0-9_-]{1,40}$")]
+
+
+class Preserve(Act, frozen=True, kw_only=True, tag="preserve"):
+    """Keep the event past its retention, as evidence."""
+
+
+class SanctionAccount(Act, frozen=True, kw_only=True, tag="sanction_account"):
+    """Suspend or ban a person. Refused in any rule that does not require a human verdict."""
+
+    permanent: bool = False
+
+
+class ReportAccount(Act, frozen=True, kw_only=True, tag="report_account"):
+    """Report a person to an authority. Refused in any rule that does not require a human verdict."""
+
+
+Action = Allow | Nudge | HoldContent | BlockContent | LimitContact | OpenCase | Notify | Preserve | SanctionAccount | ReportAccount
+ACTION_TYPES: tuple[type[Act], ...] = Action.__args__
+
+
+class Mode(StrEnum):
+    LIVE = "live"
+    SHADOW = "shadow"
+
+
+class Decision(Struct, frozen=True, kw_only=True):
+    event_id: str
+    at: datetime
+    actions: tuple[Action, ...]
+    harms: tuple[Harm, ...]
+    """Harms whose assessments this event moved to more than `none`, the most urgent first."""
+    level: Level
+    """The highest among them."""
+    reasons: tuple[str, ...]
+    policy: str
+    """Name and content hash of the rule set."""
+    mode: Mode = Mode.LIVE
+    gate: tuple[str, ...] = ()
+    """The cells that allowed, or refused, the processing."""
+    score: float = 0.0
+    """The highest score among the harms; uncalibrated unless the assessments say otherwise."""
+    calibrated: bool = False
+    summaries: tuple[tuple[str, int], ...] = ()
+    """The account summaries that were read: account and version."""
+    failures: tuple[str, ...] = ()
+    """Detectors or rules that failed on this event and what was done instead, by name; never content."""
+
+
+class Instruction(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the service is to do for one party, in neutral codes that say nothing about suspicion."""
+
+    account: str
+    codes: tuple[str, ...] = ()
+    """`accept`, `do_not_send`, `deliver`, `withhold`, `limited`."""
+    messages: tuple[str, ...] = ()
+    """Keys of the message catalogue to show, outside the conversation."""

@@ -1,0 +1,54 @@
+"""What the jurisdiction gate answers with. The table itself is data, in the policy room."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Protocol
+
+from msgspec import Struct
+
+from nightlight.core.event import EventBase
+
+
+class DataKind(StrEnum):
+    CONTENT = "content"
+    """What people write, say or show."""
+    TRAFFIC = "traffic"
+    """Who reached whom, when, how often."""
+    ACCOUNT = "account"
+    """Ages, places, account age."""
+    REPORTED = "reported"
+    """What a user chose to report to us."""
+
+
+class Ruling(StrEnum):
+    PERMITTED = "permitted"
+    UNDECIDED = "undecided"
+    """Nobody has decided the cell: treated as forbidden, and shown in readiness."""
+    FORBIDDEN = "forbidden"
+
+    @property
+    def strictness(self) -> int:
+        return _STRICTNESS[self]
+
+
+_STRICTNESS = {ruling: rank for rank, ruling in enumerate(Ruling)}
+
+
+class Permission(Struct, frozen=True):
+    """Which processing of one event is permitted, and the cells of the table that said so."""
+
+    permitted: frozenset[DataKind]
+    cells: tuple[str, ...]
+    """One a data kind ruled on, such as `content/direct/GB: permitted`: the strictest cell among the parties' places."""
+
+    def allows(self, data: tuple[DataKind, ...]) -> bool:
+        return all(kind in self.permitted for kind in data)
+
+
+class Gate(Protocol):
+    def rule(self, event: EventBase) -> Permission: ...
+
+    def undecided(self) -> list[str]:
+        """Cells that events have met and nobody has decided, for readiness."""
+        ...

@@ -1,0 +1,35 @@
+"""Identifiers: random ones that sort by time, and keyed pseudonyms."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from base64 import b32encode
+from typing import Literal
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+
+
+def new_id(prefix: str) -> str:
+    """A fresh id such as `case_01jd...`: 48 bits of milliseconds then 80 random bits, in Crockford base 32, so ids sort by age."""
+    number = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10), "big")
+    digits = []
+    for _ in range(26):
+        digits.append(_ALPHABET[number & 31])
+        number >>= 5
+    return f"{prefix}_{''.join(reversed(digits))}"
+
+
+class Pseudonymiser:
+    """Turns a service's own ids into keyed pseudonyms: stable for one key, meaningless without it.
+
+    Keyed BLAKE2b, 100 bits shown: a collision among 10^9 accounts has a chance below 10^-12.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def __call__(self, kind: Literal["account", "conversation"], value: str) -> str:
+        digest = hashlib.blake2b(f"{kind}\0{value}".encode(), key=self._key, digest_size=15).digest()
+        return ("p_" if kind == "account" else "c_") + b32encode(digest).decode().lower()[:20]
