@@ -38,6 +38,8 @@ class Nudge(Act, frozen=True, kw_only=True, tag="nudge"):
 
     to: To
     message: MessageKey
+    account: str | None = None
+    """The one party it is for, filled in by the policy engine where the assessment names whom it protects; rules never set it."""
 
 
 class HoldContent(Act, frozen=True, kw_only=True, tag="hold_content"):
@@ -49,12 +51,14 @@ class BlockContent(Act, frozen=True, kw_only=True, tag="block_content"):
 
 
 class LimitContact(Act, frozen=True, kw_only=True, tag="limit_contact"):
-    """The sender may not contact minors for some hours.
+    """The account whose conduct it is about, by default the sender, may not contact minors for some hours.
 
     Reversible: a person lifts or extends it, and a lead is paged before it lapses unreviewed.
     """
 
     hours: Hours = 24.0
+    account: str | None = None
+    """Whose contact, where that is not the sender: an answer of the child may be what moved the risk. Rules never set it."""
 
 
 class OpenCase(Act, frozen=True, kw_only=True, tag="open_case"):
@@ -115,6 +119,16 @@ class Decision(Struct, frozen=True, kw_only=True):
     """Detectors or rules that failed on this event and what was done instead, by name; never content."""
 
 
+class Helpline(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Somebody to call or write to; the operator sets them."""
+
+    name: str
+    contact: str
+    """A telephone number or an address on the web, as a person would type it."""
+    place: str | None = None
+    """ISO 3166-1 alpha-2; None: everywhere."""
+
+
 class Instruction(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the service is to do for one party, in neutral codes that say nothing about suspicion."""
 
@@ -123,3 +137,5 @@ class Instruction(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`accept`, `do_not_send`, `deliver`, `withhold`, `limited`."""
     messages: tuple[str, ...] = ()
     """Keys of the message catalogue to show, outside the conversation."""
+    helplines: tuple[Helpline, ...] = ()
+    """For that party's place, with messages whose key begins with `help.`."""

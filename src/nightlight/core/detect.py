@@ -9,14 +9,17 @@ account or a picture over many conversations is derived as `Fact`s, which are fo
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import msgspec
 from msgspec import Struct
 
+from nightlight.core.errors import Invalid
 from nightlight.core.event import EventBase
 from nightlight.core.features import Features, Sense
 from nightlight.core.gate import DataKind
@@ -95,6 +98,24 @@ class Card(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     limits: tuple[str, ...]
     """Known limits, in plain words."""
     owner: str
+
+
+def load_card(folder: Path) -> Card:
+    """The card of a detector's folder. Raises Invalid naming the file and the field."""
+    path = folder / "card.toml"
+    shown = f"{folder.name}/{path.name}"
+    try:
+        table = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise Invalid(f"{shown}: there is no such file; a detector says what it is in its card") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise Invalid(f"{shown}: not TOML: {error}") from None
+    try:
+        return msgspec.convert(table, Card)
+    except msgspec.ValidationError as error:
+        message, _, at = str(error).partition(" - at `$")
+        field = at.rstrip("`").lstrip(".") or None
+        raise Invalid(f"{shown}: {field + ': ' if field else ''}{message}", field=field) from None
 
 
 State = TypeVar("State")

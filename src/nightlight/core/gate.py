@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Protocol
 
@@ -42,8 +43,9 @@ class Permission(Struct, frozen=True):
     cells: tuple[str, ...]
     """One a data kind ruled on, such as `content/direct/GB: permitted`: the strictest cell among the parties' places."""
 
-    def allows(self, data: tuple[DataKind, ...]) -> bool:
-        return all(kind in self.permitted for kind in data)
+    def allows(self, data: Iterable[DataKind], *, reported: bool = False) -> bool:
+        """Whether all those kinds may be processed. What a user `reported` to us is ruled as reported data, not as content."""
+        return all((DataKind.REPORTED if reported and kind is DataKind.CONTENT else kind) in self.permitted for kind in data)
 
 
 class Gate(Protocol):

@@ -16,6 +16,7 @@ from nightlight.core.decision import Decision
 from nightlight.core.detect import Fact, Key
 from nightlight.core.features import AccountSummary
 from nightlight.core.harm import Harm, Level
+from nightlight.core.job import Job, JobState
 from nightlight.core.signal import Signal, Subject
 
 
@@ -176,6 +177,12 @@ class PipelineStore(Protocol):
         """Facts not yet absorbed, oldest first."""
         ...
 
+    def event(self, id: str) -> StoredEvent | None: ...
+
+    def original_accounts(self, pseudonyms: Sequence[str]) -> Mapping[str, bytes]:
+        """The service's own ids, sealed with context `account:<pseudonym>`; an erased one is absent."""
+        ...
+
     def commit(self, work: Work) -> None:
         """One transaction. Raises StaleHead where another writer moved the partition; nothing was written then."""
         ...
@@ -207,3 +214,17 @@ class Endpoint(Struct, frozen=True, kw_only=True):
     name: str
     url: str
     secret: str
+
+
+class JobStore(Protocol):
+    """Media jobs. How a job ended and the message that tells of it change in one transaction."""
+
+    def create(self, job: Job, notify: str | None = None) -> Job:
+        """Keep a waiting job; one with that id is returned as it is."""
+        ...
+
+    def finish(self, id: str, state: JobState, at: datetime, detail: str = "", outgoing: Outgoing | None = None) -> Job:
+        """Raises NotFound. A job that is finished stays as it is, and sends nothing again."""
+        ...
+
+    def get(self, id: str) -> Job | None: ...

@@ -16,6 +16,8 @@ from nightlight.core.errors import NightlightError
 from nightlight.core.event import EventBase
 from nightlight.core.features import Features
 from nightlight.core.fingerprint import Bank, BankItem, Fingerprint, FingerprintKind, Match
+from nightlight.core.job import Job as Job
+from nightlight.core.job import JobState as JobState
 
 
 class Scope(StrEnum):
@@ -55,6 +57,13 @@ class EventService(Protocol):
         """
         ...
 
+    def submit_many(self, events: Sequence[EventBase]) -> Future[list[Answer | NightlightError]]:
+        """Queue several events at once, answered together and by position: one future a batch is far cheaper than one an event.
+
+        Raises Busy, and then none was queued.
+        """
+        ...
+
     def decode(self, payload: bytes) -> EventBase:
         """One wire event. Raises Invalid naming the field."""
         ...
@@ -64,20 +73,6 @@ class EventService(Protocol):
         ...
 
     def decision(self, event_id: str) -> Answer | None: ...
-
-
-class JobState(StrEnum):
-    WAITING = "waiting"
-    DONE = "done"
-    FAILED = "failed"
-
-
-class Job(Struct, frozen=True, kw_only=True):
-    id: str
-    """The event's id."""
-    state: JobState
-    created_at: datetime
-    detail: str = ""
 
 
 class MediaService(Protocol):

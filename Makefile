@@ -1,0 +1,95 @@
+# `make run` and `make test` are the two that matter; `make help` lists the others. Needs Python 3.11 or newer and make.
+
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
+READY := $(VENV)/.ready
+ORACLES := $(VENV)/.oracles
+COVERAGE_FLOOR ?= 80
+ARGS ?=
+# Real benign chat and reference pictures for the demo, where somebody has them beside the checkout.
+SHARED ?= $(wildcard ../shared/data)
+PYTEST_ARGS ?=
+
+export COVERAGE_FILE := .cache/coverage/data
+
+.DEFAULT_GOAL := help
+.PHONY: help deps setup oracles run test test-all lint format types walls unit bench lock clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+deps: ## system packages for the tests (chromium, postgresql, a C++ compiler), where they can be installed
+	@PYTHON=$(PYTHON) bash .ci/deps.sh
+
+setup: $(READY) ## the virtual environment, exactly as the lock files say
+
+$(READY): requirements.lock requirements-build.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Nightlight needs Python 3.11 or newer (set PYTHON=... if it has another name)"; exit 1; }
+	@test -x $(BIN)/python || { echo "== making $(VENV)"; $(PYTHON) -m venv $(VENV); }
+	@echo "== installing what requirements.lock says"
+	@$(PIP) install --require-hashes -r requirements.lock
+	@$(PIP) install --require-hashes -r requirements-build.lock
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# Other people's implementations, to check ours against. They compile, so a machine without a compiler does without them.
+oracles: $(READY)
+	@if [ ! -e $(ORACLES) ] || [ requirements-oracles.lock -nt $(ORACLES) ]; then \
+		echo "== building the test oracles"; \
+		if $(PIP) install --require-hashes --no-build-isolation -r requirements-oracles.lock >$(VENV)/oracles.log 2>&1; \
+		then touch $(ORACLES); \
+		else echo "   they could not be built (no C++ compiler?): tests marked oracle are skipped"; tail -n 3 $(VENV)/oracles.log; fi; \
+	fi
+
+run: deps setup ## the demo: an evening on an invented game, screened live; ARGS=--once runs it to its end and exits
+	@$(BIN)/nightlight demo $(if $(SHARED),--shared $(SHARED)) $(ARGS)
+
+test: deps setup oracles lint types walls unit ## everything that must be true, in under ten minutes on two cores
+
+test-all: test ## the same, and the tests that take long
+	@echo "== long tests"
+	@$(BIN)/python -m pytest -m long $(PYTEST_ARGS)
+
+lint: setup
+	@echo "== ruff"
+	@$(BIN)/ruff format --check --quiet . || { echo "   some files are not formatted: make format"; exit 1; }
+	@$(BIN)/ruff check --quiet .
+
+types: setup
+	@echo "== mypy --strict"
+	@$(BIN)/mypy
+
+walls: setup
+	@echo "== import-linter"
+	@$(BIN)/lint-imports --no-logo --config .importlinter --cache-dir .cache/import-linter
+
+unit: setup
+	@echo "== pytest"
+	@mkdir -p .cache/coverage && $(BIN)/coverage erase
+	@$(BIN)/coverage run -m pytest -q -m "not long" $(PYTEST_ARGS)
+	@echo "== coverage"
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report --skip-covered --omit='*/test_*.py' --fail-under=$(COVERAGE_FLOOR)
+
+bench: setup ## the benchmark tables that docs/benchmarks.md quotes
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+format: setup ## put every file into shape
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+# uv lives in an environment of its own, so that what resolves the dependencies is none of them. ARGS=--upgrade moves the pins.
+UV_COMPILE = .cache/uv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --quiet \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(ARGS)
+lock: ## remake the lock files from pyproject.toml
+	@test -x .cache/uv/bin/uv || { $(PYTHON) -m venv .cache/uv && .cache/uv/bin/python -m pip --quiet install uv; }
+	@$(UV_COMPILE) pyproject.toml --group dev -o requirements.lock
+	@printf 'hatchling\neditables\n' | $(UV_COMPILE) - -c requirements.lock -o requirements-build.lock
+	@printf 'setuptools\nwheel\ncython\n' | $(UV_COMPILE) - --group oracles -c requirements.lock -o requirements-oracles.lock
+
+clean: ## remove everything that was generated, the environment too
+	@rm -rf $(VENV) .cache .mypy_cache .ruff_cache .hypothesis build dist
+	@find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

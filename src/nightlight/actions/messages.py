@@ -1,0 +1,49 @@
+"""The messages that leave by webhook: what they say, always in the same bytes, and never content.
+
+They are neutral on purpose: an endpoint is often a chat room or a pager, so it learns which event to look at and no more. Harm,
+level and reasons are read from the API with the scope `safety:read`.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+from msgspec import Struct
+
+
+class _Message(Struct, frozen=True, kw_only=True, tag_field="type"):
+    event_id: str
+    decision_id: str
+    """The event's id, with a suffix where the decision came later (second hop)."""
+    rule: str
+    at: datetime
+
+
+class Decided(_Message, frozen=True, kw_only=True, tag="decision"):
+    """A rule asked for somebody to be told of a decision."""
+
+    policy: str
+
+
+class LimitLapsing(_Message, frozen=True, kw_only=True, tag="contact_limit.lapsing"):
+    """Nobody has reviewed a contact limit and it is about to end."""
+
+    account: str
+    """The pseudonym, as cases show it."""
+    until: datetime
+
+
+class AccountSanctioned(_Message, frozen=True, kw_only=True, tag="account.sanction"):
+    """A person confirmed a case and the policy asks the service to act on the account."""
+
+    account: str
+    permanent: bool
+
+
+Message = Decided | LimitLapsing | AccountSanctioned
+
+
+def body(message: Message) -> bytes:
+    """JSON in UTF-8: equal messages give equal bytes."""
+    return msgspec.json.encode(message)

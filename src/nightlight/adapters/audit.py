@@ -1,0 +1,175 @@
+"""The audit chain and its signed heads. Knows no database: `adapters.store.ledger` keeps the rows.
+
+Each partition is a chain: a row's mac is HMAC-SHA256 over the mac before it and the row itself, so a row cannot be changed,
+moved, dropped or slipped in without the key. What a chain alone cannot show is that its end was cut off; for that the head
+(how many rows, and the mac of the last) is signed and kept in a file outside the database. The file is replaced after each
+commit, without waiting for the disk: a head older than the database is harmless, and newer it can never be.
+
+Whoever holds both the database and the files of the service can put old copies of both back. Against that, copy the heads to
+another machine now and then (`<home>/audit/*.head`); verification accepts any head that the chain has passed through.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hmac
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Lock
+from urllib.parse import quote, unquote
+
+import msgspec
+from msgspec import Struct
+
+from nightlight.core.errors import Tampered
+
+GENESIS = bytes(32)
+"""The mac before the first row."""
+
+_SUFFIX = ".head"
+_CONTESTED = ".contested-"
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class Row(Struct, frozen=True, array_like=True):
+    """One row as it is authenticated. `at` in microseconds since 1970, `detail` the stored JSON text."""
+
+    partition: str
+    seq: int
+    at: int
+    actor: str
+    action: str
+    target: str
+    detail: str
+
+
+class ChainHead(Struct, frozen=True):
+    partition: str
+    seq: int
+    mac: bytes
+
+
+class SignedHead(Struct, frozen=True, forbid_unknown_fields=True):
+    partition: str
+    seq: int
+    mac: bytes
+    signature: bytes
+
+
+class Chain:
+    """Links rows. Holds the key and nothing else."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def link(self, previous: bytes, row: Row) -> bytes:
+        # msgpack of fixed types has one encoding, and every field carries its length: no two rows have the same bytes.
+        return hmac.digest(self._key, previous + _encode(row), "sha256")
+
+
+class HeadFiles:
+    """`<folder>/<partition>.head`. Safe to use from several threads and processes of one machine."""
+
+    def __init__(self, folder: Path, key: bytes) -> None:
+        self.folder = folder
+        self._key = key
+        self._known: dict[str, ChainHead] = {}
+        self._turns: dict[str, tuple[Lock, int]] = {}
+        self._guard = Lock()
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    @contextmanager
+    def turn(self, partition: str) -> Iterator[None]:
+        """Commit and head file belong together: without this, a slower thread or process could put an older head over a newer."""
+        with self._guard:
+            if partition not in self._turns:
+                path = self.folder / f"{quote(partition, safe='')}.lock"
+                self._turns[partition] = (Lock(), os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+            lock, fd = self._turns[partition]
+        with lock:
+            fcntl.flock(fd, fcntl.LOCK_EX)
+            try:
+                yield
+            finally:
+                fcntl.flock(fd, fcntl.LOCK_UN)
+
+    def begin(self, partition: str) -> None:
+        """Before the first row of a partition is committed: from then on a missing head is always news."""
+        if partition not in self._known and not self._path(partition).exists():
+            self._write(ChainHead(partition, 0, GENESIS))
+
+    def advance(self, before: ChainHead, after: ChainHead) -> None:
+        """After a commit that took the chain from `before` to `after`. Where the head on file does not fit `before`, rows were
+        taken away or changed since: it is set aside, as evidence, and never overwritten."""
+        known = self._known.get(before.partition)
+        try:
+            known = known or self.read(before.partition)
+        except Tampered:
+            self._set_aside(before.partition)
+        else:
+            if known is None:
+                if before.seq > 0:
+                    self._set_aside(before.partition)
+            elif known.seq > before.seq or (known.seq == before.seq and known.mac != before.mac):
+                self._set_aside(before.partition)
+        self._write(after)
+
+    def read(self, partition: str) -> ChainHead | None:
+        """Raises Tampered where the file is not one that we signed."""
+        try:
+            raw = self._path(partition).read_bytes()
+        except FileNotFoundError:
+            return None
+        try:
+            signed = msgspec.json.decode(raw, type=SignedHead)
+        except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError):
+            raise Tampered(f"the head of audit partition {partition} cannot be read") from None
+        head = ChainHead(signed.partition, signed.seq, signed.mac)
+        if head.partition != partition or not hmac.compare_digest(self._sign(head), signed.signature):
+            raise Tampered(f"the head of audit partition {partition} does not authenticate")
+        if raw != _written(signed):
+            raise Tampered(f"the head of audit partition {partition} was rewritten")
+        return head
+
+    def partitions(self) -> list[str]:
+        return sorted(unquote(p.name.removesuffix(_SUFFIX)) for p in self.folder.glob(f"*{_SUFFIX}"))
+
+    def contested(self) -> dict[str, list[str]]:
+        """Heads that were set aside, by partition: names of files that a person must look into, then remove."""
+        found: dict[str, list[str]] = {}
+        for path in sorted(self.folder.glob(f"*{_CONTESTED}*")):
+            found.setdefault(unquote(path.name.split(_SUFFIX + _CONTESTED)[0]), []).append(path.name)
+        return found
+
+    def close(self) -> None:
+        with self._guard:
+            for _, fd in self._turns.values():
+                os.close(fd)
+            self._turns.clear()
+
+    def _path(self, partition: str) -> Path:
+        return self.folder / f"{quote(partition, safe='')}{_SUFFIX}"
+
+    def _sign(self, head: ChainHead) -> bytes:
+        return hmac.digest(self._key, _encode(head), "sha256")
+
+    def _write(self, head: ChainHead) -> None:
+        path = self._path(head.partition)
+        staged = path.with_name(f".{path.name}.{os.getpid()}")
+        staged.write_bytes(_written(SignedHead(head.partition, head.seq, head.mac, self._sign(head))))
+        staged.replace(path)
+        self._known[head.partition] = head
+
+    def _set_aside(self, partition: str) -> None:
+        path = self._path(partition)
+        aside = path.with_name(f"{path.name}{_CONTESTED}{os.urandom(4).hex()}")
+        try:
+            path.rename(aside)
+        except FileNotFoundError:
+            aside.write_text("there was no head where there must have been one\n")
+
+
+def _written(signed: SignedHead) -> bytes:
+    return msgspec.json.encode(signed) + b"\n"

@@ -1,0 +1,44 @@
+"""Deleting events with all that hangs on them: the one place that knows what that is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import ColumnElement, Connection, exists, or_, select
+
+from nightlight.adapters.store.tables import case_events, cases, decisions, event_accounts, events, facts, jobs, signals
+from nightlight.core.case import CaseState
+
+BATCH = 500
+"""Events a transaction: a few milliseconds of the one writer's time, so that live traffic hardly notices."""
+
+
+def under_open_case() -> ColumnElement[bool]:
+    """Of a row of `events`: a person has still to look at it."""
+    open_one = select(case_events.c.event_id).join_from(case_events, cases, case_events.c.case_id == cases.c.id)
+    return exists(open_one.where(case_events.c.event_id == events.c.id, cases.c.state == CaseState.OPEN.value))
+
+
+def deletable() -> tuple[ColumnElement[bool], ...]:
+    return events.c.preserved.is_(False), ~under_open_case()
+
+
+def delete_events(connection: Connection, ids: Sequence[str]) -> dict[str, int]:
+    """Within a transaction; how many rows of each table. At most BATCH ids at a time."""
+    pending = facts.c.event_id.in_(ids)
+    done = {
+        "decisions": connection.execute(decisions.delete().where(_decisions_of(ids))).rowcount,
+        "signals": connection.execute(signals.delete().where(signals.c.event_id.in_(ids))).rowcount,
+        # A fact that nobody has folded yet still counts for the account that it concerns.
+        "facts": connection.execute(facts.delete().where(pending, facts.c.absorbed_at.is_not(None))).rowcount,
+        "jobs": connection.execute(jobs.delete().where(jobs.c.id.in_(ids))).rowcount,
+    }
+    connection.execute(event_accounts.delete().where(event_accounts.c.event_id.in_(ids)))
+    connection.execute(case_events.delete().where(case_events.c.event_id.in_(ids)))
+    done["events"] = connection.execute(events.delete().where(events.c.id.in_(ids))).rowcount
+    return done
+
+
+def _decisions_of(ids: Sequence[str]) -> ColumnElement[bool]:
+    """Its own, and those of the second hop."""
+    return or_(decisions.c.event_id.in_(ids), decisions.c.late_of.in_(ids))

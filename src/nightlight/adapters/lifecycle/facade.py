@@ -1,0 +1,36 @@
+"""`Lifecycle`: the few words that the command line and the retention worker need."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nightlight.adapters.lifecycle.backup import Manifest, backup
+from nightlight.adapters.lifecycle.persons import Erasure, Person
+from nightlight.adapters.lifecycle.retention import Periods, retain
+
+if TYPE_CHECKING:
+    from nightlight.adapters.store.database import Database
+
+
+class Lifecycle:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def backup(self, dest: Path, by: str, *, with_keys: Path | None = None) -> Manifest:
+        """A folder that `restore` takes back; see `lifecycle.backup`."""
+        return backup(self._database, dest, by, with_keys=with_keys)
+
+    def retention(self, now: datetime, periods: Periods | None = None) -> Mapping[str, int]:
+        """Delete what is due; how much of what."""
+        return retain(self._database, now, periods or Periods())
+
+    def erase(self, account: str, by: str) -> Erasure:
+        """`account` is the service's own id."""
+        return Person(self._database, account).erase(by)
+
+    def export(self, account: str, by: str) -> Iterator[bytes]:
+        """JSON, one object a line. `account` is the service's own id."""
+        return Person(self._database, account).export(by)

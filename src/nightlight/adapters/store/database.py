@@ -1,0 +1,110 @@
+"""`open_database`: the one door to everything that is stored."""
+
+from __future__ import annotations
+
+import hmac
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select
+
+from nightlight.adapters.audit import Chain, HeadFiles
+from nightlight.adapters.sealer import Keyring, KeysMissing
+from nightlight.adapters.store.banks import Hasher, SqlBanks
+from nightlight.adapters.store.cases import SqlCases
+from nightlight.adapters.store.engine import Sql, make_file, make_home, resolve
+from nightlight.adapters.store.history import SqlHistory
+from nightlight.adapters.store.jobs import SqlJobs
+from nightlight.adapters.store.keys import SqlKeys
+from nightlight.adapters.store.ledger import AuditLog
+from nightlight.adapters.store.limits import SqlLimits
+from nightlight.adapters.store.migrate import require_current, upgrade
+from nightlight.adapters.store.outbox import SqlOutbox
+from nightlight.adapters.store.pipeline import SqlPipelineStore
+from nightlight.adapters.store.policies import SqlPolicies
+from nightlight.adapters.store.tables import meta
+from nightlight.core.clock import Clock
+from nightlight.core.fingerprint import FingerprintIndex
+from nightlight.core.ids import Pseudonymiser
+
+if TYPE_CHECKING:
+    from nightlight.adapters.lifecycle import Lifecycle
+
+_KEY_CHECK = "key_check"
+
+
+class Database:
+    """Everything over one database. Safe to use from several threads; `close` when done."""
+
+    def __init__(self, sql: Sql, home: Path, sealer: Keyring, clock: Clock) -> None:
+        self.sql, self.home, self.sealer, self.clock = sql, home, sealer, clock
+        self.pseudonymiser = Pseudonymiser(sealer.derive("pseudonyms"))
+        """The one to pseudonymise events with: look-ups by a service's own ids go through it too."""
+        heads = HeadFiles(home / "audit", sealer.derive("audit-heads"))
+        self.audit = AuditLog(sql, Chain(sealer.derive("audit-chain")), heads)
+        self.pipeline = SqlPipelineStore(sql, self.audit, sealer, clock)
+        self.outbox = SqlOutbox(sql, self.audit, sealer, clock)
+        self.cases = SqlCases(sql)
+        self.keys = SqlKeys(sql, self.audit, sealer, clock)
+        self.policies = SqlPolicies(sql, self.audit, clock)
+        self.history = SqlHistory(sql)
+        self.jobs = SqlJobs(sql, sealer)
+        self.limits = SqlLimits(sql, self.audit, clock)
+
+    @cached_property
+    def lifecycle(self) -> Lifecycle:
+        from nightlight.adapters.lifecycle import Lifecycle
+
+        return Lifecycle(self)
+
+    def banks(self, index: FingerprintIndex, hasher: Hasher) -> SqlBanks:
+        """Loads every banked fingerprint into `index`."""
+        return SqlBanks(self.sql, self.audit, self.sealer, self.clock, index, hasher)
+
+    def ping(self) -> None:
+        """Raises where the database does not answer."""
+        with self.sql.read() as connection:
+            connection.execute(select(1))
+
+    def close(self) -> None:
+        self.sql.close()
+        self.audit.heads.close()
+
+
+def open_database(url: str | None, home: Path, sealer: Keyring, clock: Clock, *, migrate: bool) -> Database:
+    """The database at `url`, or the embedded SQLite file in `home` where that is None.
+
+    `migrate` brings the schema up to date first; without it, one that is not raises Conflict. Raises KeysMissing where the key
+    file is not the one that this database was sealed with.
+    """
+    make_home(home)
+    resolved = resolve(url, home)
+    if resolved.get_backend_name() == "sqlite":
+        make_file(Path(str(resolved.database)))
+    sql = Sql(resolved)
+    try:
+        if migrate:
+            upgrade(sql)
+        require_current(sql)
+        _check_keys(sql, sealer)
+        return Database(sql, home, sealer, clock)
+    except BaseException:
+        sql.close()
+        raise
+
+
+def _check_keys(sql: Sql, sealer: Keyring) -> None:
+    """A fresh key file beside an old database would seal new content and open none of the old: found here, not at the first report."""
+    expected = sealer.derive("key-check").hex()
+    wanted = select(meta.c.value).where(meta.c.name == _KEY_CHECK)
+    with sql.read() as connection:
+        found = connection.execute(wanted).scalar_one_or_none()
+    if found is None:
+        with sql.write() as connection:
+            found = connection.execute(wanted).scalar_one_or_none()
+            if found is None:
+                connection.execute(meta.insert().values(name=_KEY_CHECK, value=expected))
+                return
+    if not hmac.compare_digest(found, expected):
+        raise KeysMissing("the key file does not belong to this database: put back the one it was sealed with")

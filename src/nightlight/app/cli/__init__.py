@@ -1,0 +1,76 @@
+"""The command line. One module a family of commands; heavy imports happen inside the commands, so `--help` answers at once."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import nightlight
+from nightlight.app.cli import audit, bank, bench, database, demo, keys, media, people, policy, screen, serve
+from nightlight.app.cli.common import Exit, exit_code
+from nightlight.core.errors import NightlightError
+
+app = typer.Typer(
+    name="nightlight",
+    help="The open child-safety stack: detect, deter and report those who would harm children; warn, protect and help the children.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+app.command("demo")(demo.demo)
+app.command("serve")(serve.serve)
+app.command("screen")(screen.screen)
+app.command("hash")(media.hash_files)
+app.command("match")(media.match_files)
+app.add_typer(bank.app, name="bank")
+app.add_typer(policy.app, name="policy")
+app.add_typer(keys.app, name="keys")
+app.add_typer(people.limits, name="limits")
+app.add_typer(people.outbox, name="outbox")
+app.command("cases")(people.cases)
+app.command("migrate")(database.migrate)
+app.command("backup")(database.backup)
+app.command("restore")(database.restore)
+app.command("retention")(database.retention)
+app.command("erase")(database.erase)
+app.command("export")(database.export)
+app.add_typer(audit.app, name="audit")
+app.add_typer(bench.app, name="bench")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"nightlight {nightlight.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    home: Annotated[
+        Path | None, typer.Option(envvar="NIGHTLIGHT_HOME", help="Folder of the embedded database and keys.", show_default="~/.nightlight")
+    ] = None,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    if home is not None:
+        os.environ["NIGHTLIGHT_HOME"] = str(home.expanduser())
+
+
+def main() -> None:
+    """The console script: errors meant for people are printed as such, with a documented exit code."""
+    try:
+        app()
+    except NightlightError as error:
+        where = f"{error.field}: " if error.field else ""
+        typer.secho(f"nightlight: {where}{error.message}", err=True, fg="red")
+        sys.exit(exit_code(error))
+    except BrokenPipeError:
+        # Whoever read our output has enough: say nothing and do not fail on the flush at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(Exit.OK)
+    except KeyboardInterrupt:
+        sys.exit(Exit.INTERRUPTED)

@@ -1,0 +1,38 @@
+"""`nightlight bench`: measurements, each with what it is compared with in the same run."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from nightlight.app.cli.common import Json, emit
+
+app = typer.Typer(help="Measure this machine, with the comparison beside it.", no_args_is_help=True)
+
+
+@app.callback()
+def _bench() -> None:
+    """Measure this machine, with the comparison beside it."""
+
+
+@app.command()
+def events(
+    seconds: Annotated[float, typer.Option(min=1, help="Length of each of the two loads.")] = 10.0,
+    connections: Annotated[int, typer.Option(min=1, help="Connections at full load.")] = 4,
+    as_json: Json = False,
+) -> None:
+    """Chat events over HTTP into the durable store, and the bare rate of the same rows."""
+    from nightlight.app.bench.events import run
+
+    result = run(seconds, connections, progress=lambda step: typer.echo(f"... {step}", err=True))
+    if as_json:
+        emit(result)
+        return
+    typer.echo(f"{result.events_per_second:,.0f} events/s over HTTP in batches of 50, each answered after a durable commit")
+    typer.echo(
+        f"single event at half load ({result.half_load_events_per_second:,.0f}/s): p50 {result.p50_ms:.1f} ms, p99 {result.p99_ms:.1f} ms"
+    )
+    typer.echo(f"{result.commits_per_second:,.0f} commits/s of {result.events_per_commit:.0f} events")
+    typer.echo(f"bare inserts of the same rows: {result.bare_inserts_per_second:,.0f} events/s; ratio {result.bare_insert_ratio:.3f}")
+    typer.echo(f"{result.machine}, {result.date}")

@@ -1,0 +1,104 @@
+"""What the commands share: exit codes, output, and opening the home folder."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from enum import IntEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from nightlight.core.errors import Busy, Conflict, Denied, NightlightError, NotFound, Tampered, Unauthenticated
+
+if TYPE_CHECKING:
+    from nightlight.app.bootstrap import Nightlight
+
+T = TypeVar("T")
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON object a line, for scripts.")]
+
+
+class Exit(IntEnum):
+    """Documented in docs/reference/exit-codes.md; a test compares the two."""
+
+    OK = 0
+    FOUND = 1
+    """A check found something: policy problems, a bad audit row, unreadable files."""
+    USAGE = 2
+    """A wrong option, or input that is not valid."""
+    NOT_FOUND = 3
+    CONFLICT = 4
+    """The name or id is taken, or the thing is in use; nothing was changed."""
+    TAMPERED = 5
+    """Sealed content or the audit chain does not authenticate."""
+    UNAVAILABLE = 6
+    """The database or another part that it needs cannot be reached just now."""
+    INTERRUPTED = 130
+
+
+def exit_code(error: NightlightError) -> Exit:
+    """The exit code of an error that reached the top."""
+    if isinstance(error, NotFound):
+        return Exit.NOT_FOUND
+    if isinstance(error, Conflict):
+        return Exit.CONFLICT
+    if isinstance(error, Tampered):
+        return Exit.TAMPERED
+    if isinstance(error, Busy):
+        return Exit.UNAVAILABLE
+    if isinstance(error, Denied | Unauthenticated):
+        return Exit.USAGE
+    return Exit.USAGE
+
+
+def opened(*, engine: bool = False) -> Nightlight:
+    """The home folder's object graph; with the engine started where events are to be processed."""
+    from nightlight.app.bootstrap import bootstrap
+    from nightlight.app.settings import home_folder
+
+    return bootstrap(home_folder(), start=engine)
+
+
+def operator() -> str:
+    """Who the audit says did it."""
+    try:
+        return f"cli:{getpass.getuser()}"
+    except (KeyError, OSError):
+        return "cli"
+
+
+def emit(value: Any) -> None:
+    """One JSON object on a line of its own."""
+    import msgspec
+
+    sys.stdout.write(msgspec.json.encode(value).decode() + "\n")
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Plain columns that stay readable in a pipe."""
+    cells = [[str(cell) for cell in row] for row in rows]
+    widths = [max([len(h), *(len(row[n]) for row in cells)]) for n, h in enumerate(headings)]
+    for row in [list(headings), *cells]:
+        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def progress(items: Iterable[T], total: int | None, what: str) -> Iterator[T]:
+    """The items, with a bar on standard error where somebody is watching."""
+    if not sys.stderr.isatty():
+        yield from items
+        return
+    from rich.console import Console
+    from rich.progress import track
+
+    yield from track(items, description=what, total=total, console=Console(stderr=True), transient=True)
+
+
+def files_of(paths: Sequence[Path]) -> list[Path]:
+    """Folders become the files in them, in order; a path that is not there is kept, so that its absence is reported."""
+    out: list[Path] = []
+    for path in paths:
+        out.extend(sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path])
+    return out

@@ -1,0 +1,133 @@
+"""`nightlight demo`: an evening on an invented game, screened live."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nightlight.app.cli.common import Exit, Json, emit
+
+if TYPE_CHECKING:
+    from nightlight.app.demo.run import Tally
+
+
+def demo(
+    once: Annotated[bool, typer.Option("--once", help="Play one evening as fast as it is answered, print a summary and end.")] = False,
+    keep: Annotated[Path | None, typer.Option(help="Keep the database in this folder; else it is gone at the end.")] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the live page; 0 takes a free one.")] = 8420,
+    seed: Annotated[int, typer.Option(help="Which evening.")] = 1,
+    conversations: Annotated[int, typer.Option(min=1, help="Benign conversations an evening.")] = 300,
+    shared: Annotated[Path | None, typer.Option(help="Folder with real benign chat and reference pictures, used when it is there.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Serve on an embedded database and play an evening on an invented game: benign talk, a few shapes of risk, pictures."""
+    from nightlight.app.bootstrap import bootstrap
+    from nightlight.app.demo.run import play
+    from nightlight.web.serve import AddressInUse
+
+    screen = _Screen(quiet=as_json)
+    with tempfile.TemporaryDirectory(prefix="nightlight-demo-", ignore_cleanup_errors=True) as temporary:
+        home = keep or Path(temporary)
+        os.environ["NIGHTLIGHT_HOME"] = str(home)
+        with bootstrap(home) as nightlight:
+            try:
+                tally = play(
+                    nightlight,
+                    port=port,
+                    once=once,
+                    seed=seed,
+                    conversations=conversations,
+                    shared=shared,
+                    on_ready=screen.show,
+                    on_end=screen.end,
+                )
+            except AddressInUse as error:
+                typer.secho(f"nightlight: {error}; try --port 0", err=True, fg="red")
+                raise typer.Exit(Exit.UNAVAILABLE) from None
+    if as_json:
+        emit(summary(tally))
+    else:
+        _tell(tally)
+    if keep:
+        typer.echo(f"The database is in {keep}: try NIGHTLIGHT_HOME={keep} nightlight cases", err=as_json)
+    if tally.errors:
+        raise typer.Exit(Exit.FOUND)
+
+
+def summary(tally: Tally) -> dict[str, Any]:
+    """What an evening came to, for scripts."""
+    return {
+        "events": tally.events,
+        "uploads": tally.uploads,
+        "events_per_second": round(tally.rate, 1),
+        "decisions": dict(tally.decisions),
+        "benign_decided_high": tally.false_alarms,
+        "banked_pictures_found": f"{tally.found} of {tally.banked}",
+        "errors": tally.errors,
+        "stories": {
+            name: {
+                "level": s.level,
+                "harms": s.harms,
+                "alert_after_events": s.alert_events,
+                "alert_after_seconds": s.alert_seconds,
+            }
+            for name, s in tally.stories.items()
+        },
+    }
+
+
+def _tell(tally: Tally) -> None:
+    typer.echo(f"\n{tally.events:,} events and {tally.uploads} pictures decided, {tally.rate:,.0f} a second while sending")
+    typer.echo("decisions: " + ", ".join(f"{name} {count}" for name, count in tally.decisions.most_common()))
+    typer.echo(f"banked pictures found again: {tally.found} of {tally.banked}; benign events decided high: {tally.false_alarms}")
+    typer.echo("time to alert (high), by story:")
+    for name, story in tally.stories.items():
+        if story.alert_events is None:
+            typer.echo(f"    {name}: {story.level}, no alert")
+        else:
+            typer.echo(f"    {name}: {', '.join(story.harms)}, at event {story.alert_events}, after {story.alert_seconds:.0f} s")
+    if tally.errors:
+        typer.secho(f"{tally.errors} events were not decided", fg="red", err=True)
+
+
+class _Screen:
+    """The terminal while the evening runs: a live table where somebody watches, a line now and then in a pipe."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._end: Callable[[], None] = lambda: None
+
+    def show(self, address: str, tally: Tally) -> None:
+        typer.echo(f"Nightlight is serving on {address}  (live page: {address}/)", err=self._quiet)
+        sys.stdout.flush()
+        if self._quiet or not sys.stdout.isatty():
+            return
+        from rich.live import Live
+
+        live = Live(get_renderable=lambda: _panel(address, tally), refresh_per_second=4, transient=True)
+        live.start()
+        self._end = live.stop
+
+    def end(self) -> None:
+        self._end()
+
+
+def _panel(address: str, tally: Tally) -> Any:
+    from rich.panel import Panel
+    from rich.table import Table
+
+    table = Table.grid(padding=(0, 3))
+    table.add_row("events", f"{tally.events:,}", "pictures", f"{tally.uploads:,}")
+    table.add_row("a second", f"{tally.rate:,.0f}", "banked found", f"{tally.found} of {tally.banked}")
+    for name, count in tally.decisions.most_common():
+        table.add_row(name.replace("_", " "), f"{count:,}")
+    for name, story in list(tally.stories.items())[-8:]:
+        when = "watching" if story.alert_seconds is None else f"alert after {story.alert_seconds:.0f} s, {story.alert_events} events"
+        table.add_row(name, story.level, when)
+    return Panel(table, title=f"An evening on Lanternfall - live page {address}/", subtitle="Ctrl-C ends it")

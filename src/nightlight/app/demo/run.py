@@ -1,0 +1,212 @@
+"""Plays an evening to a real service over HTTP, and tells what came of it."""
+
+from __future__ import annotations
+
+import http.client
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct, field
+
+from nightlight.app.bootstrap import Nightlight
+from nightlight.app.demo import DemoStep, Send, Upload, banked, evening
+from nightlight.app.demo.world import HOURS
+from nightlight.app.serving import serve_until_stopped
+from nightlight.app.stats import STRONGEST
+from nightlight.core.fingerprint import Bank
+from nightlight.core.services import Scope
+
+BATCH = 50
+PLAY_S = 60.0
+"""How long an evening takes when somebody is watching."""
+BANK = "lanternfall-known"
+
+
+class Story(Struct):
+    """A risk-shaped conversation and when it was noticed."""
+
+    first: datetime
+    events: int = 0
+    alert_events: int | None = None
+    alert_seconds: float | None = None
+    """Seconds of the evening from its first event to the first decision of high level."""
+    level: str = "none"
+    harms: tuple[str, ...] = ()
+
+
+class Tally(Struct):
+    """What has come of the evening so far."""
+
+    events: int = 0
+    uploads: int = 0
+    found: int = 0
+    """Uploads that matched the bank."""
+    banked: int = 0
+    """Uploads that show a banked picture."""
+    false_alarms: int = 0
+    """Benign events decided at high level."""
+    errors: int = 0
+    busy_s: float = 0.0
+    evenings: int = 0
+    decisions: Counter[str] = field(default_factory=Counter)
+    stories: dict[str, Story] = field(default_factory=dict)
+
+    @property
+    def rate(self) -> float:
+        return (self.events + self.uploads) / self.busy_s if self.busy_s else 0.0
+
+
+class Player:
+    """Sends the steps of an evening in order and reads the answers, as a service would."""
+
+    def __init__(self, address: str, key: str, tally: Tally, stop: threading.Event) -> None:
+        self._http = http.client.HTTPConnection(address.split("://", 1)[1].rstrip("/"), timeout=60)
+        self._headers = {"Authorization": f"Bearer {key}"}
+        self.tally, self._stop = tally, stop
+
+    def play(self, steps: list[DemoStep], seconds: float, prefix: str) -> None:
+        """All steps in `seconds` of real time; 0: as fast as they are answered. `prefix` keeps the ids of evenings apart."""
+        began, last = time.monotonic(), max((step.at for step in steps), default=0.0) or 1.0
+        waiting: list[Send] = []
+        for step in steps:
+            due = began + seconds * step.at / last
+            if waiting and (len(waiting) >= BATCH or isinstance(step, Upload) or (seconds and due > time.monotonic() + 0.05)):
+                self._batch(waiting, prefix)
+                waiting = []
+            if seconds and self._stop.wait(max(0.0, due - time.monotonic())):
+                return
+            if self._stop.is_set():
+                return
+            if isinstance(step, Send):
+                waiting.append(step)
+            else:
+                self._upload(step, prefix)
+        if waiting:
+            self._batch(waiting, prefix)
+
+    def close(self) -> None:
+        self._http.close()
+
+    def _batch(self, steps: list[Send], prefix: str) -> None:
+        events = [step.event | {"id": prefix + step.event["id"]} for step in steps]
+        body = msgspec.json.encode({"events": events})
+        answer = self._post("/v1/events:batch", body, "application/json")
+        for step, result in zip(steps, answer.get("results", []), strict=False):
+            self.tally.events += 1
+            decision = result.get("decision")
+            if decision is None:
+                self.tally.errors += 1
+            else:
+                self._decided(decision)
+                self._story(step, decision)
+
+    def _upload(self, step: Upload, prefix: str) -> None:
+        boundary = "lanternfall"
+        envelope = msgspec.json.encode(step.envelope | {"id": prefix + step.envelope["id"]})
+        head = f'--{boundary}\r\nContent-Disposition: form-data; name="event"\r\nContent-Type: application/json\r\n\r\n'
+        file = f'\r\n--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="picture"\r\n\r\n'
+        body = head.encode() + envelope + file.encode() + step.data + f"\r\n--{boundary}--\r\n".encode()
+        answer = self._post("/v1/media:screen", body, f"multipart/form-data; boundary={boundary}")
+        self.tally.uploads += 1
+        self.tally.banked += step.banked
+        decision = answer.get("decision")
+        if decision is None:
+            self.tally.errors += 1
+            return
+        self._decided(decision)
+        self.tally.found += "known_material" in decision["harms"]
+        self.tally.false_alarms += decision["level"] == "high" and not step.banked
+
+    def _post(self, path: str, body: bytes, content_type: str) -> dict[str, Any]:
+        began = time.monotonic()
+        self._http.request("POST", path, body, {**self._headers, "Content-Type": content_type})
+        answer: dict[str, Any] = msgspec.json.decode(self._http.getresponse().read())
+        self.tally.busy_s += time.monotonic() - began
+        return answer
+
+    def _decided(self, decision: Mapping[str, Any]) -> None:
+        tags = {action["action"] for action in decision["actions"]}
+        self.tally.decisions[next((name for name in STRONGEST if name in tags), "allow")] += 1
+
+    def _story(self, step: Send, decision: Mapping[str, Any]) -> None:
+        high = decision["level"] == "high"
+        if step.story is None:
+            self.tally.false_alarms += high
+            return
+        at = datetime.fromisoformat(step.event["at"])
+        name = step.story if not self.tally.evenings else f"{step.story} ({self.tally.evenings + 1})"
+        story = self.tally.stories.setdefault(name, Story(at))
+        story.events += 1
+        if high and story.alert_events is None:
+            story.alert_events, story.alert_seconds = story.events, (at - story.first).total_seconds()
+        if decision["level"] != "none":
+            story.level = max(story.level, decision["level"], key=("none", "low", "elevated", "high").index)
+            story.harms = tuple(dict.fromkeys((*story.harms, *decision["harms"])))
+
+
+def play(
+    nightlight: Nightlight,
+    *,
+    port: int,
+    once: bool,
+    seed: int,
+    conversations: int,
+    shared: Path | None,
+    on_ready: Callable[[str, Tally], None],
+    on_end: Callable[[], None],
+) -> Tally:
+    """Serve, and play evenings until Ctrl-C; with `once` a single one, as fast as it is answered."""
+    key = _prepare(nightlight, shared)
+    tally, stop = Tally(), threading.Event()
+    failures: list[Exception] = []
+
+    def perform(address: str) -> None:
+        player = Player(address, key, tally, stop)
+        try:
+            while not stop.is_set():
+                began = datetime.now(UTC) - timedelta(hours=HOURS)
+                steps = list(evening(seed + tally.evenings, conversations, shared, began))
+                player.play(steps, 0.0 if once else PLAY_S, f"{began:%H%M%S}-{tally.evenings}-")
+                tally.evenings += 1
+                if once:
+                    break
+        except Exception as error:
+            if not stop.is_set():
+                failures.append(error)
+        finally:
+            player.close()
+            stop.set()
+
+    thread: list[threading.Thread] = []
+
+    def ready(address: str) -> None:
+        on_ready(address, tally)
+        thread.append(threading.Thread(target=perform, args=(address,), name="nightlight-demo", daemon=True))
+        thread[0].start()
+
+    try:
+        serve_until_stopped(nightlight, "127.0.0.1", port, on_ready=ready, stop=stop)
+    finally:
+        stop.set()
+        for started in thread:
+            started.join(10)
+        on_end()
+    if failures:
+        raise failures[0]
+    return tally
+
+
+def _prepare(nightlight: Nightlight, shared: Path | None) -> str:
+    """The bank with its one picture (and the reference bridge, when it is there), and a key for the game."""
+    if BANK not in {bank.name for bank in nightlight.banks.banks()}:
+        nightlight.banks.create(Bank(name=BANK, note="the demo's: harmless pictures that stand in for known material"), "demo")
+    for picture in banked(shared):
+        nightlight.banks.add_bytes(BANK, picture.data, "demo", labels=("demo",))
+    _, key = nightlight.keys.create("lanternfall", [Scope.EVENTS_WRITE, Scope.SAFETY_READ], "demo", rate_per_minute=1_000_000)
+    return key

@@ -1,0 +1,200 @@
+"""The media lane: uploads are decoded and hashed beside the pipeline and come back to it as `media_screened` events.
+
+Bytes wait in bounded memory while a caller waits for them; when the caller is told "later" they move to a sealed spool first, so a
+crash loses nothing that was promised.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import msgspec
+import structlog
+from msgspec import Struct, structs
+
+from nightlight.app.events import Events
+from nightlight.core.clock import Clock
+from nightlight.core.errors import Busy, Invalid, NightlightError, NotFound
+from nightlight.core.event import MediaScreened
+from nightlight.core.job import Job, JobState
+from nightlight.core.ports import JobStore, Outgoing, Sealer
+from nightlight.core.services import Answer
+from nightlight.senses.media import ScreenedMedia
+
+log = structlog.get_logger("nightlight.media")
+
+MOST_WAITING_BYTES = 256 * 1024 * 1024
+"""Upload bytes held in memory at once; beyond it callers are told to come back."""
+
+
+class _Upload(Struct, frozen=True, kw_only=True):
+    """What the spool holds, sealed with context `spool:<event id>`."""
+
+    envelope: bytes
+    data: bytes
+    notify: str | None
+
+
+class _Running(Struct):
+    envelope: bytes
+    data: bytes
+    answer: Future[Answer]
+    detached: bool = False
+    notify: str | None = None
+    outcome: Answer | Exception | None = None
+
+
+class MediaLane:
+    """`core.services.MediaService` in worker threads: decoding and hashing release the interpreter lock."""
+
+    def __init__(
+        self,
+        events: Events,
+        screen: Callable[[bytes], ScreenedMedia],
+        jobs: JobStore,
+        sealer: Sealer,
+        clock: Clock,
+        spool: Path,
+        *,
+        workers: int = 2,
+    ) -> None:
+        self._events, self._screen, self._jobs, self._sealer, self._clock, self._spool = events, screen, jobs, sealer, clock, spool
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="nightlight-media")
+        self._lock = threading.Lock()
+        self._running: dict[str, _Running] = {}
+        self._waiting = 0
+
+    def screen(self, envelope: bytes, data: bytes) -> Future[Answer]:
+        """Queue an upload. The future resolves after the decision's commit."""
+        event = self._events.decode_upload(envelope)
+        if not data:
+            raise Invalid("the file is empty", field="file")
+        return self._start(event, _Running(envelope, data, Future()))
+
+    def detach(self, event_id: str, notify: str | None) -> Job:
+        """Promise the answer for later. The bytes are on disk, sealed, before this returns."""
+        with self._lock:
+            running = self._running.get(event_id)
+        if running is None:
+            job = self._jobs.get(event_id)
+            if job is None:
+                raise NotFound("no such upload is being screened", field="id")
+            return job
+        self._keep(event_id, _Upload(envelope=running.envelope, data=running.data, notify=notify))
+        job = self._jobs.create(Job(id=event_id, state=JobState.WAITING, created_at=self._clock.now()), notify)
+        with self._lock:
+            running.detached, running.notify = True, notify
+            finished = running.outcome
+        if finished is not None:  # in the meantime, so nobody else will say so
+            self._settle(event_id, notify, finished)
+        return self._jobs.get(event_id) or job
+
+    def job(self, event_id: str) -> Job | None:
+        return self._jobs.get(event_id)
+
+    def resume(self) -> int:
+        """Screen what a crash left in the spool; how many uploads were found."""
+        found = 0
+        for path in sorted(self._spool.glob("*.sealed")):
+            try:
+                upload = self._read(path)
+                event = self._events.decode_upload(upload.envelope)
+            except (OSError, ValueError, NightlightError) as error:
+                log.error("spooled upload unreadable", file=path.name, error=type(error).__name__)
+                path.rename(path.with_suffix(".unreadable"))  # kept for a person to look at, and out of the way
+                continue
+            running = _Running(upload.envelope, upload.data, Future(), detached=True, notify=upload.notify)
+            self._start(event, running, bounded=False)
+            found += 1
+        return found
+
+    def stop(self) -> None:
+        """Finish what was accepted, then end."""
+        self._pool.shutdown(wait=True)
+
+    def _start(self, event: MediaScreened, running: _Running, *, bounded: bool = True) -> Future[Answer]:
+        with self._lock:
+            if bounded and self._waiting + len(running.data) > MOST_WAITING_BYTES:
+                raise Busy("too much media is waiting; nothing was accepted, try again in a few seconds")
+            self._waiting += len(running.data)
+            self._running.setdefault(event.id, running)
+        self._pool.submit(self._work, event, running)
+        return running.answer
+
+    def _work(self, event: MediaScreened, running: _Running) -> None:
+        outcome: Answer | Exception
+        try:
+            outcome = self._decide(event, running.data)
+        except Exception as error:
+            log.error("upload failed", event=event.id, error=type(error).__name__)
+            outcome = error
+        with self._lock:
+            self._waiting -= len(running.data)
+            if self._running.get(event.id) is running:
+                del self._running[event.id]
+            running.outcome = outcome
+            detached = running.detached
+        if detached:
+            self._settle(event.id, running.notify, outcome)
+        if running.answer.set_running_or_notify_cancel():
+            if isinstance(outcome, Exception):
+                running.answer.set_exception(outcome)
+            else:
+                running.answer.set_result(outcome)
+
+    def _decide(self, event: MediaScreened, data: bytes) -> Answer:
+        found = self._screen(data)
+        screened = structs.replace(
+            event,
+            fingerprints=found.fingerprints,
+            media_type=found.media_type,
+            size=found.size,
+            width=found.width,
+            height=found.height,
+            unreadable=found.unreadable,
+        )
+        # What the caller sent, not what we made of it: a repeat is known as one whatever later versions read from the bytes.
+        body = msgspec.json.encode(event) + hashlib.sha256(data).digest()
+        return self._events.submit_screened(screened, body).result()
+
+    def _settle(self, event_id: str, notify: str | None, outcome: Answer | Exception) -> None:
+        failed = isinstance(outcome, Exception)
+        state = JobState.FAILED if failed else JobState.DONE
+        detail = outcome.code if isinstance(outcome, NightlightError) else "error" if failed else ""
+        message = None
+        if notify is not None:
+            body = msgspec.json.encode({"type": "media.screened", "event_id": event_id, "state": state, "detail": detail})
+            message = Outgoing(key=f"job:{event_id}", endpoint=notify, body=body, not_before=self._clock.now())
+        self._jobs.finish(event_id, state, self._clock.now(), detail, message)
+        self._path(event_id).unlink(missing_ok=True)
+
+    # -- the spool -------------------------------------------------------------------------------------------------------------
+
+    def _path(self, event_id: str) -> Path:
+        # An id may hold anything, a path only what we put there.
+        return self._spool / (hashlib.blake2b(event_id.encode(), digest_size=20).hexdigest() + ".sealed")
+
+    def _keep(self, event_id: str, upload: _Upload) -> None:
+        path = self._path(event_id)
+        self._spool.mkdir(mode=0o700, parents=True, exist_ok=True)
+        part = path.with_suffix(f".{threading.get_ident()}.part")
+        sealed = self._sealer.seal(msgspec.msgpack.encode(upload), f"spool:{event_id}")
+        with part.open("wb") as file:
+            file.write(msgspec.msgpack.encode((event_id, sealed)))
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+        folder = os.open(self._spool, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def _read(self, path: Path) -> _Upload:
+        event_id, sealed = msgspec.msgpack.decode(path.read_bytes(), type=tuple[str, bytes])
+        return msgspec.msgpack.decode(self._sealer.open(sealed, f"spool:{event_id}"), type=_Upload)

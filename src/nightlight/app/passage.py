@@ -1,0 +1,85 @@
+"""One event on its way through the pipeline: what each step found and leaves for the next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from msgspec import Struct, field, structs
+
+from nightlight.actions import Effects
+from nightlight.core.assessment import Assessment
+from nightlight.core.decision import Action, Decision, Helpline, Instruction
+from nightlight.core.detect import Fact
+from nightlight.core.event import EventBase
+from nightlight.core.features import Features
+from nightlight.core.gate import Permission
+from nightlight.core.services import Answer
+from nightlight.core.signal import Signal
+
+
+class Admitted(Struct, frozen=True, kw_only=True):
+    """An event that passed ingest, in pseudonyms, with what is needed to answer in the service's own ids."""
+
+    event: EventBase
+    names: Mapping[str, str]
+    """Pseudonym to the service's own id, for the accounts of this event."""
+    body_mac: bytes
+    """Commitment to the body as the service sent it: the same id with another body is refused."""
+    received_at: datetime
+
+
+class Moved(NamedTuple):
+    """An assessment that this event changed."""
+
+    previous: Assessment | None
+    current: Assessment
+
+
+class Passage(Struct, kw_only=True):
+    admitted: Admitted
+    permission: Permission
+    features: Features = field(default_factory=Features)
+    tail: str = ""
+    signals: list[Signal] = field(default_factory=list)
+    facts: list[Fact] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    moved: list[Moved] = field(default_factory=list)
+    decision: Decision | None = None
+    shadow: Decision | None = None
+    effects: Effects = Effects()
+
+    @property
+    def event(self) -> EventBase:
+        return self.admitted.event
+
+
+def answer_of(
+    admitted: Admitted,
+    decision: Decision,
+    sender: Instruction,
+    recipients: Sequence[Instruction],
+    helplines: Sequence[Helpline] = (),
+) -> Answer:
+    """The answer, in the service's own account ids, with the helplines of each party's place where a message offers help."""
+    places = {party.account: party.place for party in (admitted.event.actor, *admitted.event.targets)}
+
+    def own(action: Action) -> Action:
+        account = getattr(action, "account", None)
+        return structs.replace(action, account=admitted.names.get(account, account)) if account is not None else action
+
+    def finished(instruction: Instruction) -> Instruction:
+        found: tuple[Helpline, ...] = ()
+        if any(message.startswith("help.") for message in instruction.messages):
+            country = (places.get(instruction.account) or "")[:2]
+            found = tuple(h for h in helplines if h.place is None or h.place == country)
+        name = admitted.names.get(instruction.account, instruction.account)
+        return structs.replace(instruction, account=name, helplines=found)
+
+    return Answer(
+        event_id=decision.event_id,
+        for_sender=finished(sender),
+        for_recipients=tuple(finished(r) for r in recipients),
+        decision=structs.replace(decision, actions=tuple(own(action) for action in decision.actions)),
+    )

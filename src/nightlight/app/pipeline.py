@@ -1,0 +1,252 @@
+"""The whole order, on one screen: a micro-batch of events becomes decisions, and one transaction.
+
+Only `read` and `commit` touch the store; gate, senses, fold, assess and policy do no I/O.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+
+import msgspec
+import structlog
+from msgspec import Struct, structs
+
+from nightlight.actions import plan
+from nightlight.app.fold import Folder, Memory
+from nightlight.app.passage import Admitted, Moved, Passage, answer_of
+from nightlight.app.policies import InForce
+from nightlight.app.senses import Sensed, Senses
+from nightlight.assess import assess
+from nightlight.core.assessment import Assessment
+from nightlight.core.clock import Clock
+from nightlight.core.decision import Decision, Helpline, OpenCase
+from nightlight.core.detect import Detector
+from nightlight.core.errors import Busy, Conflict, NightlightError, StaleHead
+from nightlight.core.event import EventBase, UserReport
+from nightlight.core.features import Features
+from nightlight.core.gate import DataKind, Gate
+from nightlight.core.harm import Harm, Level
+from nightlight.core.ports import AuditEntry, ContactLimit, Head, PipelineStore, Sealer, StoredEvent, Work
+from nightlight.core.services import Answer
+from nightlight.core.signal import Signal, Subject
+from nightlight.policy import instruct
+
+log = structlog.get_logger("nightlight.pipeline")
+
+EVENTS = "events"
+"""The partition of the first hop in the embedded default; a cluster has one a slice of conversations."""
+
+
+class Parts(Struct, frozen=True, kw_only=True):
+    """What the pipeline is built of; `bootstrap` fills it."""
+
+    store: PipelineStore
+    sealer: Sealer
+    clock: Clock
+    gate: Gate
+    senses: Senses
+    detectors: Mapping[str, Detector]
+    policies: InForce
+    levels: Mapping[Level, float]
+    keep_for: timedelta = timedelta(days=30)
+    tail_for: timedelta = timedelta(minutes=30)
+    helplines: Sequence[Helpline] = ()
+    endpoints: frozenset[str] = frozenset()
+    """What is configured: a message to any other endpoint could only become a dead letter, so readiness says which are missing."""
+
+
+class Pipeline:
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+        self._folder = Folder(parts.detectors, parts.senses)
+
+    def process(self, admitted: Sequence[Admitted]) -> list[Answer | NightlightError]:
+        """One answer an event, by position, given after commit. What cannot be stored is an error for that event alone."""
+        while True:
+            try:
+                return self._batch(admitted)
+            except StaleHead:  # another process wrote in between: compute again on what it left
+                continue
+            except NightlightError as error:
+                return [error] * len(admitted)
+            except Exception as error:
+                log.error("batch failed", events=len(admitted), error=type(error).__name__)
+                if len(admitted) == 1:
+                    return [Busy("the event could not be stored; nothing was kept of it and it may be sent again")]
+                half = len(admitted) // 2
+                return [*self.process(admitted[:half]), *self.process(admitted[half:])]
+
+    def _batch(self, admitted: Sequence[Admitted]) -> list[Answer | NightlightError]:
+        head = self.parts.store.head(EVENTS)
+        answers, fresh = self._seen_before(admitted)
+        if fresh:
+            batch = self.gate(list(fresh.values()))
+            self.sense(batch)
+            memory = Memory(self.parts.store)
+            self._folder.fold(batch, memory)
+            self.assess(batch)
+            limits = self.decide(batch)
+            self.parts.store.commit(self.work(head, batch, memory, limits))
+            answers |= {p.event.id: (p.admitted.body_mac, self._done(p)) for p in batch}
+        return [self._answer(a, *answers[a.event.id]) for a in admitted]
+
+    # -- the steps, in order ---------------------------------------------------------------------------------------------------
+
+    def _seen_before(self, admitted: Sequence[Admitted]) -> tuple[dict[str, tuple[bytes, Decision]], dict[str, Admitted]]:
+        """Same id, same decision: what is decided already, and the first of each new id."""
+        known = self.parts.store.decided([a.event.id for a in admitted])
+        fresh: dict[str, Admitted] = {}
+        for a in admitted:
+            if a.event.id not in known:
+                fresh.setdefault(a.event.id, a)
+        return {id: (d.body_mac, d.decision) for id, d in known.items()}, fresh
+
+    def gate(self, fresh: Sequence[Admitted]) -> list[Passage]:
+        """What may not be processed is not looked at, and its content is not kept."""
+        batch = []
+        for a in fresh:
+            permission = self.parts.gate.rule(a.event)
+            if not may_read(a.event, permission.permitted) and a.event.content:
+                a = structs.replace(a, event=structs.replace(a.event, text=""))
+            batch.append(Passage(admitted=a, permission=permission))
+        return batch
+
+    def sense(self, batch: Sequence[Passage]) -> None:
+        """The cheap senses on everything whose content may be read, and what the second hop last said of the accounts."""
+        accounts = list(dict.fromkeys(party.account for p in batch for party in (p.event.actor, *p.event.targets)))
+        summaries = self.parts.store.summaries(accounts)
+        readable = [p for p in batch if may_read(p.event, p.permission.permitted)]
+        tails = self.parts.store.tails([direction(p.event) for p in readable], self.parts.clock.now())
+        for p in batch:
+            own = {x.account: summaries[x.account] for x in (p.event.actor, *p.event.targets) if x.account in summaries}
+            p.features = Features(summaries=own)
+        for p in readable:
+            if sealed := tails.get(direction(p.event)):
+                p.tail = self.parts.sealer.open(sealed, f"tail:{direction(p.event)}").decode()
+        sensed = [Sensed(p.event, p.features, p.tail) for p in readable]
+        self.parts.senses.first(sensed)
+        for p, s in zip(readable, sensed, strict=True):
+            p.features = s.features
+            p.failures.extend(s.failures)
+
+    def assess(self, batch: Sequence[Passage]) -> None:
+        """Signals move assessments, in log order."""
+        subjects = list(dict.fromkeys(signal.subject for p in batch for signal in p.signals))
+        current = dict(self.parts.store.assessments(subjects)) if subjects else {}
+        for p in batch:
+            p.moved = move(current, p.signals, self.parts)
+
+    def decide(self, batch: Sequence[Passage]) -> dict[str, ContactLimit]:
+        """The live and the shadow policy; limits that one event sets bind the next. Returns the new limits."""
+        now = self.parts.clock.now()
+        live, shadow = self.parts.policies.live, self.parts.policies.shadow
+        in_force = dict(self.parts.store.limits(list(dict.fromkeys(p.event.actor.account for p in batch)), now))
+        new: dict[str, ContactLimit] = {}
+        for p in batch:
+            limited = p.event.actor.account in in_force
+            p.decision = self._completed(p, live.decide(p.event, p.features, p.permission, p.moved, limited=limited, now=now))
+            if shadow is not None:
+                p.shadow = shadow.decide(p.event, p.features, p.permission, p.moved, limited=limited, now=now)
+            p.effects = plan(p.event, p.decision, [m.current for m in p.moved], now)
+            for limit in p.effects.limits:
+                if limit.account not in in_force:
+                    in_force[limit.account] = new[limit.account] = limit
+        return new
+
+    def work(self, head: Head, batch: Sequence[Passage], memory: Memory, limits: Mapping[str, ContactLimit]) -> Work:
+        """Everything the batch changes, sealed where it is content."""
+        now, seal = self.parts.clock.now(), self.parts.sealer.seal
+        plans = [p.effects for p in batch]
+        tails = {direction(p.event): p.features.text.tail for p in batch if p.features.text is not None}
+        outbox = [message for effects in plans for message in effects.outbox if message.endpoint in self.parts.endpoints]
+        return Work(
+            head=head,
+            advance=len(batch),
+            events=[self._stored(p, effects.preserve) for p, effects in zip(batch, plans, strict=True)],
+            decisions=[d for p in batch for d in (p.decision, p.shadow) if d is not None],
+            signals=[(p.event.id, signal) for p in batch for signal in p.signals],
+            states=memory.changes(),
+            assessments=latest(batch),
+            facts=[fact for p in batch for fact in p.facts],
+            tails={d: seal(tail.encode(), f"tail:{d}") for d, tail in tails.items()},
+            tails_expire_at=now + self.parts.tail_for,
+            limits=list(limits.values()),
+            cases=[case for effects in plans for case in effects.cases],
+            outbox=outbox,
+            accounts={a: seal(name.encode(), f"account:{a}") for p in batch for a, name in p.admitted.names.items()},
+            audit=[audit_of(self._done(p)) for p in batch],
+        )
+
+    # -- small parts -----------------------------------------------------------------------------------------------------------
+
+    def _completed(self, p: Passage, decision: Decision) -> Decision:
+        """With what was read of accounts, and, where a part failed on this event so that nobody knows its risk, a person to look."""
+        read = tuple((account, summary.version) for account, summary in p.features.summaries.items())
+        if not p.failures:
+            return structs.replace(decision, summaries=read) if read else decision
+        look = OpenCase(queue="failures", priority=4)
+        failures = tuple(dict.fromkeys((*decision.failures, *p.failures)))
+        return structs.replace(decision, actions=(*decision.actions, look), failures=failures, summaries=read)
+
+    def _done(self, p: Passage) -> Decision:
+        if p.decision is None:
+            raise RuntimeError(f"event {p.event.id} was never decided")
+        return p.decision
+
+    def _answer(self, admitted: Admitted, body_mac: bytes, decision: Decision) -> Answer | NightlightError:
+        if admitted.body_mac != body_mac:
+            return Conflict("this id was used before for an event with another body", field="id")
+        sender, recipients = instruct(admitted.event, decision)
+        return answer_of(admitted, decision, sender, recipients, self.parts.helplines)
+
+    def _stored(self, p: Passage, preserve: bool) -> StoredEvent:
+        event = p.event
+        accounts = tuple(dict.fromkeys(party.account for party in (event.actor, *event.targets)))
+        return StoredEvent(
+            id=event.id,
+            at=event.at,
+            received_at=p.admitted.received_at,
+            kind=event.kind,
+            conversation=event.conversation,
+            actor=event.actor.account,
+            accounts=accounts,
+            body_mac=p.admitted.body_mac,
+            sealed=self.parts.sealer.seal(msgspec.msgpack.encode(event), f"event:{event.id}"),
+            expires_at=p.admitted.received_at + self.parts.keep_for,
+            preserved=preserve,
+        )
+
+
+def may_read(event: EventBase, permitted: frozenset[DataKind]) -> bool:
+    """Whether the gate lets anything look at the event's content."""
+    return (DataKind.REPORTED if isinstance(event, UserReport) else DataKind.CONTENT) in permitted
+
+
+def direction(event: EventBase) -> str:
+    return f"{event.conversation}|{event.actor.account}"
+
+
+def move(current: dict[tuple[Subject, Harm], Assessment], signals: Sequence[Signal], parts: Parts) -> list[Moved]:
+    """Fuse signals into the current assessments, which it updates; what changed comes back."""
+    grouped: dict[tuple[Subject, Harm], list[Signal]] = {}
+    for signal in signals:
+        grouped.setdefault((signal.subject, signal.harm), []).append(signal)
+    moved = []
+    for at, together in grouped.items():
+        previous = current.get(at)
+        current[at] = assess(previous, together, max(s.at for s in together), levels=parts.levels)
+        moved.append(Moved(previous, current[at]))
+    return moved
+
+
+def latest(batch: Sequence[Passage]) -> list[Assessment]:
+    """The last word on each assessment that the batch moved."""
+    return list({(m.current.subject, m.current.harm): m.current for p in batch for m in p.moved}.values())
+
+
+def audit_of(decision: Decision) -> AuditEntry:
+    """A decision's row in the chain: what was decided and by which policy, never why in words."""
+    actions = ",".join(str(a.__struct_config__.tag) for a in decision.actions)
+    detail = {"actions": actions, "level": decision.level.value, "policy": decision.policy, "failures": ",".join(decision.failures)}
+    return AuditEntry(at=decision.at, actor="system", action="decision", target=decision.event_id, detail=detail)

@@ -1,0 +1,83 @@
+"""Reads back from the store what the rules judged, so that other rules can judge it again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from nightlight.app.pipeline import move
+from nightlight.core.assessment import Assessment
+from nightlight.core.event import Event, EventBase
+from nightlight.core.features import Features
+from nightlight.core.fingerprint import Match
+from nightlight.core.harm import Harm
+from nightlight.core.ports import StoredEvent
+from nightlight.core.signal import Signal, Subject
+from nightlight.policy import Comparison, Judged
+from nightlight.policy.judged import unreadable_of
+
+if TYPE_CHECKING:
+    from nightlight.app.bootstrap import Nightlight
+
+PAGE = 500
+
+
+def judged_from_store(nightlight: Nightlight) -> Iterator[Judged]:
+    """Every stored event in log order, with the assessments it moved: folded again from its signals, as they were at the time.
+
+    Signals of events past their retention are gone, so what they had built up is missing from what follows.
+    """
+    store, history = nightlight.database.pipeline, nightlight.database.history
+    current: dict[tuple[Subject, Harm], Assessment] = {}
+    after = 0
+    while page := store.events(after, PAGE):
+        after = page[-1][0]
+        events = [stored for _, stored in page]
+        found = history.signals([e.id for e in events])
+        limits = _Limits(nightlight, events)
+        for stored in events:
+            event = _open(nightlight, stored)
+            signals = found.get(stored.id, ())
+            yield Judged(
+                event=event,
+                at=stored.received_at,
+                permission=nightlight.gate.rule(event),
+                moved=tuple((m.previous, m.current) for m in move(current, signals, nightlight.parts)),
+                matches=_matches(signals),
+                unreadable=unreadable_of(event, Features()),
+                limited=limits.bound(stored),
+            )
+
+
+class _Limits:
+    """Which contact limits bound the actors of a page of events when each was received."""
+
+    def __init__(self, nightlight: Nightlight, events: Sequence[StoredEvent]) -> None:
+        actors = sorted({e.actor for e in events})
+        self._limits = nightlight.database.history.limits_of(actors, min(e.received_at for e in events))
+        setters = {limit.event.split("#")[0] for of_one in self._limits.values() for limit in of_one}
+        self._since = {id: found.received_at for id in setters if (found := nightlight.database.pipeline.event(id)) is not None}
+
+    def bound(self, stored: StoredEvent) -> bool:
+        return any(
+            (since := self._since.get(limit.event.split("#")[0])) is not None and since < stored.received_at < limit.until
+            for limit in self._limits.get(stored.actor, ())
+        )
+
+
+def compare_shadow(nightlight: Nightlight) -> Comparison:
+    """The shadow's stored decisions against the live ones."""
+    from nightlight.policy.replay import tally
+
+    return tally(nightlight.database.history.decided_by_both())
+
+
+def _open(nightlight: Nightlight, stored: StoredEvent) -> EventBase:
+    event: EventBase = msgspec.msgpack.decode(nightlight.sealer.open(stored.sealed, f"event:{stored.id}"), type=Event)
+    return event
+
+
+def _matches(signals: Sequence[Signal]) -> tuple[Match, ...]:
+    return tuple(dict.fromkeys(e.match for s in signals for e in s.evidence if e.match is not None))

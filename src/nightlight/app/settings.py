@@ -1,0 +1,107 @@
+"""Settings: defaults, then `nightlight.toml` in the home folder, then the environment. Nothing else is read."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+
+from nightlight.core.assessment import DEFAULT_LEVELS
+from nightlight.core.decision import Helpline
+from nightlight.core.errors import Invalid
+from nightlight.core.harm import Level
+from nightlight.core.ports import Endpoint
+
+FILE = "nightlight.toml"
+
+
+class _Part(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    pass
+
+
+class EndpointSettings(_Part, frozen=True, kw_only=True):
+    url: Annotated[str, Meta(pattern=r"^https?://", max_length=2000)]
+    secret: str | None = None
+    secret_env: str | None = None
+    """Name of the environment variable that holds the secret."""
+
+
+class Retention(_Part, frozen=True, kw_only=True):
+    events_days: Annotated[float, Meta(gt=0, le=366)] = 30.0
+    """Days an event, its decision and its signals are kept; what is preserved as evidence stays."""
+    tail_minutes: Annotated[float, Meta(gt=0, le=1440)] = 30.0
+    sweep_minutes: Annotated[float, Meta(gt=0)] = 60.0
+    """How often the serving process deletes what is due."""
+
+
+class Server(_Part, frozen=True, kw_only=True):
+    host: str = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535)] = 8420
+    live_page_anywhere: bool = False
+    """True shows the live page and metrics to other machines too; they hold counts, never content."""
+    media_deadline_s: Annotated[float, Meta(gt=0, le=60)] = 2.0
+    """Media not screened by then is answered with a job."""
+
+
+class Settings(_Part, frozen=True, kw_only=True):
+    """Everything an operator may set. The file's keys are these fields; a misspelt one is an error."""
+
+    database: str | None = None
+    """SQLAlchemy URL; None: an SQLite file in the home folder."""
+    gate: str | None = None
+    """Path of a jurisdiction table, relative to the home folder; None: the one that ships."""
+    server: Server = Server()
+    retention: Retention = Retention()
+    levels: Mapping[Level, Annotated[float, Meta(gt=0, le=1)]] = msgspec.field(default_factory=lambda: dict(DEFAULT_LEVELS))
+    endpoints: Mapping[str, EndpointSettings] = {}
+    helplines: tuple[Helpline, ...] = ()
+
+
+def home_folder() -> Path:
+    """`NIGHTLIGHT_HOME`, else `~/.nightlight`: the embedded database, the keys, the spool."""
+    named = os.environ.get("NIGHTLIGHT_HOME")
+    return Path(named).expanduser() if named else Path.home() / ".nightlight"
+
+
+def load(home: Path, environ: Mapping[str, str] | None = None) -> Settings:
+    """The settings of a home folder. Raises Invalid naming the file and the key."""
+    environ = os.environ if environ is None else environ
+    path = home / FILE
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        if url := environ.get("NIGHTLIGHT_DATABASE"):
+            raw["database"] = url
+        for name in ("host", "port"):
+            if value := environ.get(f"NIGHTLIGHT_{name.upper()}"):
+                raw.setdefault("server", {})[name] = int(value) if name == "port" and value.isdigit() else value
+        settings = msgspec.convert(raw, Settings)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise Invalid(f"{FILE}: {error}", field=FILE) from error
+    except msgspec.ValidationError as error:
+        raise Invalid(f"{FILE}: {error}", field=FILE) from error
+    _check(settings)
+    return settings
+
+
+def endpoints(settings: Settings, environ: Mapping[str, str] | None = None) -> dict[str, Endpoint]:
+    """The configured endpoints with their secrets. Raises Invalid where a secret is missing."""
+    environ = os.environ if environ is None else environ
+    out = {}
+    for name, given in settings.endpoints.items():
+        secret = given.secret or (environ.get(given.secret_env) if given.secret_env else None)
+        if not secret:
+            raise Invalid(f"{FILE}: endpoints.{name} needs `secret`, or `secret_env` naming a variable that is set", field=FILE)
+        out[name] = Endpoint(name=name, url=given.url, secret=secret)
+    return out
+
+
+def _check(settings: Settings) -> None:
+    levels = [settings.levels.get(level) for level in (Level.LOW, Level.ELEVATED, Level.HIGH)]
+    known = [x for x in levels if x is not None]
+    if len(known) != 3 or known != sorted(known) or Level.NONE in settings.levels:
+        raise Invalid(f"{FILE}: levels needs low, elevated and high, in rising order", field="levels")

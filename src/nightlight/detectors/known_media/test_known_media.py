@@ -1,0 +1,215 @@
+"""The laws, and what this detector says of single matches, of accounts and of its older memories."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nightlight.app.harness import senses
+from nightlight.core.detect import Fact, Key, KeyKind, Observation, decode_state
+from nightlight.core.event import AgeBand, Channel, Media, Message, Party
+from nightlight.core.features import Features, MediaFeatures, Sense
+from nightlight.core.fingerprint import BankKind, Fingerprint, FingerprintKind, Match
+from nightlight.core.signal import SubjectKind
+from nightlight.detectors.known_media import KnownMedia, build
+from nightlight.detectors.known_media.detector import ACCOUNT_ITEMS_REMEMBERED, Met, Seen, Sharing, Uploader
+from nightlight.kit import check_detector
+from nightlight.kit.examples import read_examples
+from nightlight.kit.golden import read_golden_states
+from nightlight.kit.run import banked, run, sense
+
+AT = datetime(2025, 6, 1, 12, tzinfo=UTC)
+SHA256 = Fingerprint(FingerprintKind.SHA256, "0" * 64)
+PDQ = Fingerprint(FingerprintKind.PDQ, "0" * 64, 100)
+EVENT = Media(
+    id="e1",
+    at=AT,
+    actor=Party(account="vell"),
+    targets=(Party(account="osk", age_band=AgeBand.ADULT), Party(account="brin", age_band=AgeBand.A10_12)),
+    channel=Channel(id="room"),
+    fingerprints=(SHA256, PDQ),
+)
+DIRECTION = Key(KeyKind.DIRECTION, "room|vell")
+CONVERSATION = Key(KeyKind.CONVERSATION, "room")
+EMPTY = {DIRECTION: Sharing(0), CONVERSATION: Met(())}
+
+
+def match(
+    kind: FingerprintKind = FingerprintKind.SHA256,
+    distance: int = 0,
+    bank_kind: BankKind = BankKind.OWN,
+    item: str = "a1",
+    threshold: int = 31,
+) -> Match:
+    limit = 0 if kind.is_exact else threshold
+    return Match(bank=bank_kind.value, bank_kind=bank_kind, item=item, kind=kind, distance=distance, threshold=limit)
+
+
+def features(*matches: Match, prints: tuple[Fingerprint, ...] = (SHA256, PDQ), searched: bool = False) -> Features:
+    return Features(media=MediaFeatures(fingerprints=prints, matches=matches, likeness_searched=searched))
+
+
+def observed(*matches: Match, before: Mapping[Key, Any] = EMPTY) -> Observation:
+    return KnownMedia().observe(before, EVENT, features(*matches))
+
+
+def test_laws() -> None:
+    check_detector(build(), senses())
+
+
+def test_equal_bytes_are_certain() -> None:
+    (signal,) = observed(match()).signals
+    assert signal.score == 1.0
+    assert str(signal.subject) == "media:own/a1"
+    assert (signal.actor, signal.protects) == ("vell", "brin")
+    assert signal.evidence[0].reason == "its SHA-256 is that of item a1 of bank own"
+    assert signal.evidence[0].match == match()
+
+
+def test_likeness_falls_with_distance_and_stays_a_reviewers_matter() -> None:
+    scores = [observed(match(FingerprintKind.PDQ, d)).signals[0].score for d in range(32)]
+    assert scores == sorted(scores, reverse=True)
+    assert (scores[0], round(scores[31], 9)) == (0.95, 0.8)
+    assert observed(match(FingerprintKind.PDQ, 0, threshold=0)).signals[0].score == 0.95
+    (signal,) = observed(match(FingerprintKind.PDQ, 12)).signals
+    assert signal.evidence[0].reason == "its PDQ hash is 12 bits from item a1 of bank own (threshold 31)"
+
+
+def test_what_awaits_review_scores_the_same_however_it_matches() -> None:
+    for kind in (FingerprintKind.SHA256, FingerprintKind.PDQ):
+        (signal,) = observed(match(kind, bank_kind=BankKind.QUARANTINE)).signals
+        assert signal.score == 0.6
+        assert "nobody has reviewed" in signal.evidence[0].reason
+
+
+def test_the_strongest_match_is_the_subject_and_the_others_are_evidence() -> None:
+    seen = observed(
+        match(FingerprintKind.PDQ, 3, item="near"),
+        match(bank_kind=BankKind.QUARANTINE, item="reported"),
+        match(FingerprintKind.MD5, item="same"),
+        match(FingerprintKind.PDQ, 20, item="far"),
+    )
+    (signal,) = seen.signals
+    assert signal.subject.id == "own/same"
+    assert [e.match.item for e in signal.evidence if e.match] == ["same", "near", "far", "reported"]
+    many = observed(*[match(FingerprintKind.PDQ, d, item=f"i{d}") for d in range(20)])
+    assert len(many.signals[0].evidence) == 8
+
+
+def test_a_known_false_match_silences_with_a_reason() -> None:
+    false = match(bank_kind=BankKind.NEGATIVE, item="f1")
+    for positive in (match(FingerprintKind.PDQ, 4), match(bank_kind=BankKind.PARTNER)):
+        seen = observed(positive, false)
+        (signal,) = seen.signals
+        assert (signal.score, signal.abstained) == (0.0, True)
+        assert "item f1 of bank negative" in signal.evidence[0].reason
+        assert seen.facts == () and seen.states == {}, "nobody is remembered for it"
+    assert observed(false) == Observation(), "a false match alone is nothing to tell"
+
+
+@pytest.mark.parametrize("kind", [FingerprintKind.MD5, FingerprintKind.SHA1, FingerprintKind.PDQ])
+def test_only_sha256_can_silence(kind: FingerprintKind) -> None:
+    (signal,) = observed(match(), match(kind, bank_kind=BankKind.NEGATIVE)).signals
+    assert signal.score == 1.0
+
+
+def test_repeats_in_a_conversation_are_told_and_bounded() -> None:
+    states: Mapping[Key, Any] = EMPTY
+    for n in range(30):
+        seen = observed(match(item=f"i{n}"), before=states)
+        states = seen.states
+    assert states[DIRECTION] == Sharing(30)
+    assert len(states[CONVERSATION].items) == 8
+    assert "match number 30" in seen.signals[0].evidence[0].reason
+
+
+def test_a_weaker_match_after_a_stronger_one_lowers_nothing() -> None:
+    first = observed(match())
+    second = observed(match(FingerprintKind.PDQ, 31), before=first.states)
+    assert [s.score for s in (*first.signals, *second.signals)] == [1.0, 1.0]
+    assert "31 bits" in second.signals[0].evidence[0].reason
+    (other,) = observed(match(FingerprintKind.PDQ, 31, item="another"), before=second.states).signals
+    assert round(other.score, 9) == 0.8, "each item on its own"
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        (features(), True),
+        (features(prints=(SHA256,)), False),
+        (features(prints=(SHA256, Fingerprint(FingerprintKind.PDQ, "0" * 64, 49))), False),
+        (features(prints=(SHA256, Fingerprint(FingerprintKind.PDQ, "0" * 64, 50))), True),
+        (features(prints=(Fingerprint(FingerprintKind.PDQ, "0" * 64),)), True),
+        (features(match()), False),
+        (features(match(bank_kind=BankKind.PARTNER)), False),
+        (features(match(bank_kind=BankKind.QUARANTINE)), True),
+        (features(match(bank_kind=BankKind.NEGATIVE)), False),
+        (features(match(FingerprintKind.MD5, bank_kind=BankKind.NEGATIVE)), True),
+        (features(searched=True), False),
+        (Features(), False),
+    ],
+)
+def test_likeness_is_wanted_only_where_it_can_change_something(given: Features, wanted: bool) -> None:
+    got = KnownMedia().wants(EMPTY, EVENT, given)
+    assert got == (frozenset({Sense.MATCH_LIKENESS}) if wanted else frozenset())
+
+
+def test_events_without_media_touch_nothing() -> None:
+    said = Message(id="e2", at=AT, actor=EVENT.actor, channel=EVENT.channel, text="plim")
+    assert KnownMedia().keys(said, Features()) == ()
+
+
+def fact(key: Key, other: str) -> Fact:
+    return Fact(key=key, name="shared", at=AT, event="e1", detector="known_media", other=other)
+
+
+def test_an_account_with_several_different_pictures_is_a_matter_of_its_own() -> None:
+    detector, key = KnownMedia(), Key.account("vell")
+    state: Any = detector.new(key)
+    scores: list[float] = []
+    for n in range(50):
+        for _ in range(2):  # the same again adds nothing
+            absorbed = detector.absorb(state, fact(key, f"own/{n}"))
+            state = absorbed.state
+        scores.append(absorbed.signals[0].score if absorbed.signals else 0.0)
+        if absorbed.signals:
+            assert absorbed.signals[0].subject.kind is SubjectKind.ACCOUNT
+            assert absorbed.signals[0].evidence[0].event == "e1"
+    assert [round(s, 9) for s in scores[:8]] == [0.0, 0.6, 0.75, 0.8, 0.85, 0.9, 0.95, 0.95]
+    assert max(scores) == 0.95
+    assert (state.matches, len(state.items)) == (100, ACCOUNT_ITEMS_REMEMBERED)
+    assert absorbed.summary == {"matches": 100.0, "items": 32.0}
+
+
+def test_facts_go_to_the_item_and_for_listed_ones_to_the_account() -> None:
+    listed = observed(match(bank_kind=BankKind.PARTNER)).facts
+    assert [(f.key, f.other) for f in listed] == [(Key.media("partner/a1"), "vell"), (Key.account("vell"), "partner/a1")]
+    reported = observed(match(bank_kind=BankKind.QUARANTINE)).facts
+    assert [f.key for f in reported] == [Key.media("quarantine/a1")]
+    assert KnownMedia().absorb(Seen(4), listed[0]).state == Seen(5)
+
+
+def test_an_account_is_seen_over_all_its_rooms() -> None:
+    example = next(e for e in read_examples(Path(__file__).parent / "examples.jsonl") if e.name.startswith("several different"))
+    engine = senses()
+    with banked(engine, example.banks):
+        trace = run(build(), sense(engine, example.events))
+    about = [s for step in trace.steps for s in step.all_signals if s.subject.kind is SubjectKind.ACCOUNT]
+    assert [s.score for s in about] == [0.6, 0.75]
+    assert trace.summaries["vell"].values == {"known_media.matches": 3.0, "known_media.items": 3.0}
+
+
+def test_memories_of_version_1_keep_their_counts() -> None:
+    kept = {g.key_kind: g for g in read_golden_states(Path(__file__).parent) if g.version == 1}
+    read = {kind: decode_state(KnownMedia(), 1, golden.raw, golden.key) for kind, golden in kept.items()}
+    assert read == {
+        KeyKind.DIRECTION: Sharing(matches=3),
+        KeyKind.ACCOUNT: Uploader(matches=5, items=()),
+        KeyKind.MEDIA: Seen(times=9),
+    }
+    with pytest.raises(ValueError, match="version 7"):
+        KnownMedia().upgrade(7, b"", DIRECTION)

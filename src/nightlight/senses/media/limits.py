@@ -1,0 +1,27 @@
+"""How much of a picture is decoded: bounds on memory and time against files made to exhaust either."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+
+class MediaLimits(Struct, frozen=True, kw_only=True):
+    """A file beyond any of these is not decoded; its byte hashes are computed all the same."""
+
+    max_bytes: int = 32 * 1024 * 1024
+    """Of the file."""
+    max_pixels: int = 50_000_000
+    """Of one frame, as declared before decoding: a telephone's 50 megapixels. Decoding takes up to 8 bytes of memory a pixel."""
+    max_side: int = 65_535
+    """Pixels. JPEG and GIF cannot go beyond; PNG can declare two thousand million."""
+    max_parts: int = 65_536
+    """Chunks, segments or blocks of one file. Real files have some thousands at most; more only burns time."""
+    max_scans: int = 100
+    """Passes of a progressive JPEG, each of which costs a walk over the whole picture. Encoders write about ten."""
+    frames: int = 4
+    """Of an animation, spread evenly over what `animation_pixels` reaches: the first frame may be there to hide the others."""
+    animation_pixels: int = 20_000_000
+    """Of all frames together that are decoded to reach later ones."""
+
+
+DEFAULT_LIMITS = MediaLimits()

@@ -1,0 +1,69 @@
+"""`create_app`: the one place that puts the web room together."""
+
+from __future__ import annotations
+
+import msgspec
+from litestar import Litestar, Response, Router
+from litestar.datastructures import State
+from litestar.handlers import HTTPRouteHandler
+
+from nightlight.core.services import Services
+from nightlight.web.api import banks, events, media, operations
+from nightlight.web.api.openapi import document
+from nightlight.web.config import WebConfig
+from nightlight.web.guards import add_headers, api_guard, page_guard
+from nightlight.web.hands import Hands
+from nightlight.web.health import HEALTH_ROUTES
+from nightlight.web.live import LIVE_ROUTES
+from nightlight.web.problems import respond
+
+
+def create_app(services: Services, config: WebConfig | None = None) -> Litestar:
+    """The ASGI application: API, health, metrics, live page.
+
+    Every route under `/v1` needs a key and a scope; the others need none and are limited by client address.
+    """
+    config = config or WebConfig()
+    api = Router(
+        "/v1",
+        guards=[api_guard],
+        route_handlers=[
+            events.post_event,
+            events.post_batch,
+            events.get_decision,
+            media.screen_media,
+            media.get_job,
+            banks.list_banks,
+            banks.create_bank,
+            banks.change_bank,
+            banks.list_items,
+            banks.add_item,
+            banks.upload_item,
+            banks.change_item,
+            banks.remove_item,
+            banks.match_fingerprints,
+            operations.list_cases,
+            operations.list_dead_letters,
+            operations.replay_dead_letters,
+        ],
+    )
+    described = b""
+
+    @HTTPRouteHandler(config.docs_path, http_method="GET", sync_to_thread=False)
+    def openapi_document() -> Response[bytes]:
+        return Response(described, media_type="application/vnd.oai.openapi+json")
+
+    pages = Router("/", guards=[page_guard], route_handlers=[openapi_document, *HEALTH_ROUTES, *LIVE_ROUTES])
+    app = Litestar(
+        route_handlers=[api, pages],
+        state=State({"hands": Hands(services, config)}),
+        exception_handlers={Exception: respond},
+        before_send=[add_headers],
+        openapi_config=None,
+        logging_config=None,
+        # Bodies are read and bounded by `bodies.py`; nothing in this room lets litestar read one.
+        request_max_body_size=config.max_body,
+        debug=False,
+    )
+    described = msgspec.json.encode(document(app, config))
+    return app

@@ -1,0 +1,213 @@
+"""`/v1/banks`, their items, and `/v1/fingerprints:match`."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+import msgspec
+from litestar import Response
+from msgspec import UNSET, Meta
+
+from nightlight.core.errors import Invalid
+from nightlight.core.fingerprint import Bank, BankItem
+from nightlight.core.services import Scope
+from nightlight.web.api.wire import (
+    BankChange,
+    BankList,
+    FingerprintQuery,
+    ItemChange,
+    ItemList,
+    MatchList,
+    NewBank,
+    NewItem,
+    UploadedItem,
+    check_fingerprints,
+)
+from nightlight.web.bodies import Req, check_depth, decode, query, query_count, read_json
+from nightlight.web.hands import caller_of, hands_of
+from nightlight.web.multipart_body import read_parts
+from nightlight.web.route import Binary, Doc, endpoint, json_response
+
+MAX_PAGE = 1000
+
+_new_bank = msgspec.json.Decoder(NewBank)
+_bank_change = msgspec.json.Decoder(BankChange)
+_new_item = msgspec.json.Decoder(NewItem)
+_uploaded_item = msgspec.json.Decoder(UploadedItem)
+_item_change = msgspec.json.Decoder(ItemChange)
+_fingerprint_query = msgspec.json.Decoder(FingerprintQuery)
+
+
+async def body_of(request: Req) -> bytes:
+    query(request)
+    config = hands_of(request).config
+    return await read_json(request, config.max_body, config.body_deadline_s, config.max_depth)
+
+
+def name_in_path(request: Req, parameter: str) -> str:
+    """A path parameter, within the bounds of any id."""
+    value = str(request.path_params[parameter])
+    if not 1 <= len(value) <= 200 or "\0" in value or "\ufffd" in value:
+        raise Invalid("an id has 1 to 200 characters of UTF-8 and no NUL", field=parameter)
+    return value
+
+
+@endpoint("GET", "/banks", Doc(summary="All banks", tag="Banks", answers={200: BankList}, problems=(400,)), Scope.BANKS_READ)
+async def list_banks(request: Req) -> Response[bytes]:
+    query(request)
+    return json_response(BankList(tuple(await asyncio.to_thread(hands_of(request).services.banks.banks))))
+
+
+@endpoint("POST", "/banks", Doc(summary="Make a bank", tag="Banks", body=NewBank, answers={201: Bank}, problems=(409,)), Scope.BANKS_WRITE)
+async def create_bank(request: Req) -> Response[bytes]:
+    new = decode(await body_of(request), _new_bank)
+    bank = Bank(name=new.name, kind=new.kind, threshold=new.threshold, enabled=new.enabled, note=new.note)
+    return json_response(await asyncio.to_thread(hands_of(request).services.banks.create, bank, caller_of(request).id), 201)
+
+
+@endpoint(
+    "PATCH",
+    "/banks/{bank:str}",
+    Doc(
+        summary="Change a bank's threshold, note, or whether it is used",
+        tag="Banks",
+        body=BankChange,
+        answers={200: Bank},
+        problems=(404,),
+    ),
+    Scope.BANKS_WRITE,
+)
+async def change_bank(request: Req) -> Response[bytes]:
+    bank = name_in_path(request, "bank")
+    change = decode(await body_of(request), _bank_change)
+
+    def work() -> Bank:
+        return hands_of(request).services.banks.change(
+            bank,
+            caller_of(request).id,
+            threshold=None if change.threshold is UNSET else change.threshold,
+            enabled=None if change.enabled is UNSET else change.enabled,
+            note=None if change.note is UNSET else change.note,
+        )
+
+    return json_response(await asyncio.to_thread(work))
+
+
+@endpoint(
+    "GET",
+    "/banks/{bank:str}/items",
+    Doc(
+        summary="A bank's items, page by page",
+        tag="Banks",
+        query={
+            "after": (Annotated[str, Meta(min_length=1, max_length=200)], "`next` of the page before"),
+            "limit": (Annotated[int, Meta(ge=1, le=MAX_PAGE)], "Items a page; 100 unless told"),
+        },
+        answers={200: ItemList},
+        problems=(400, 404),
+    ),
+    Scope.BANKS_READ,
+)
+async def list_items(request: Req) -> Response[bytes]:
+    found = query(request, "after", "limit")
+    after, most = found.get("after"), query_count(found, "limit", 100, MAX_PAGE)
+    if after is not None and not 1 <= len(after) <= 200:
+        raise Invalid("`next` of the page before", field="after")
+    items = tuple(await asyncio.to_thread(hands_of(request).services.banks.items, name_in_path(request, "bank"), after, most))
+    return json_response(ItemList(items, items[-1].id if len(items) == most else None))
+
+
+@endpoint(
+    "POST",
+    "/banks/{bank:str}/items",
+    Doc(summary="Bank fingerprints", tag="Banks", body=NewItem, answers={201: BankItem}, problems=(404, 409)),
+    Scope.BANKS_WRITE,
+)
+async def add_item(request: Req) -> Response[bytes]:
+    bank = name_in_path(request, "bank")
+    new = decode(await body_of(request), _new_item)
+    check_fingerprints(new.fingerprints)
+
+    def work() -> BankItem:
+        banks = hands_of(request).services.banks
+        return banks.add(bank, new.fingerprints, caller_of(request).id, labels=new.labels, source=new.source)
+
+    return json_response(await asyncio.to_thread(work), 201)
+
+
+@endpoint(
+    "POST",
+    "/banks/{bank:str}/items:upload",
+    Doc(
+        summary="Bank a picture or video by its bytes",
+        description="The bytes are hashed and forgotten; only their fingerprints are banked.",
+        tag="Banks",
+        parts={"item": UploadedItem, "file": Binary},
+        optional=frozenset({"item"}),
+        answers={201: BankItem},
+        problems=(404, 409, 503),
+    ),
+    Scope.BANKS_WRITE,
+)
+async def upload_item(request: Req) -> Response[bytes]:
+    query(request)
+    bank = name_in_path(request, "bank")
+    hands = hands_of(request)
+    config = hands.config
+    with hands.uploads.hold():
+        parts = await read_parts(request, {"item": config.max_body, "file": config.max_media}, config.body_deadline_s)
+        if not parts.get("file"):
+            raise Invalid("this part is missing or empty", field="file")
+        check_depth(parts.get("item", b""), config.max_depth)
+        told = decode(parts["item"], _uploaded_item) if "item" in parts else UploadedItem()
+
+        def work() -> BankItem:
+            by = caller_of(request).id
+            return hands.services.banks.add_bytes(bank, parts["file"], by, labels=told.labels, source=told.source)
+
+        return json_response(await asyncio.to_thread(work), 201)
+
+
+@endpoint(
+    "PATCH",
+    "/banks/{bank:str}/items/{item:str}",
+    Doc(summary="Switch an item on or off", tag="Banks", body=ItemChange, answers={200: BankItem}, problems=(404,)),
+    Scope.BANKS_WRITE,
+)
+async def change_item(request: Req) -> Response[bytes]:
+    bank, item = name_in_path(request, "bank"), name_in_path(request, "item")
+    enabled = decode(await body_of(request), _item_change).enabled
+    banks = hands_of(request).services.banks
+    return json_response(await asyncio.to_thread(banks.set_item_enabled, bank, item, enabled, caller_of(request).id))
+
+
+@endpoint(
+    "DELETE",
+    "/banks/{bank:str}/items/{item:str}",
+    Doc(summary="Remove an item", tag="Banks", answers={204: None}, problems=(400, 404)),
+    Scope.BANKS_WRITE,
+)
+async def remove_item(request: Req) -> None:
+    query(request)
+    bank, item = name_in_path(request, "bank"), name_in_path(request, "item")
+    await asyncio.to_thread(hands_of(request).services.banks.remove, bank, item, caller_of(request).id)
+
+
+@endpoint(
+    "POST",
+    "/fingerprints:match",
+    Doc(
+        summary="Look fingerprints up in the banks",
+        description="Records no event and takes no decision. It tells what is banked, so it needs `banks:read`.",
+        tag="Banks",
+        body=FingerprintQuery,
+        answers={200: MatchList},
+    ),
+    Scope.BANKS_READ,
+)
+async def match_fingerprints(request: Req) -> Response[bytes]:
+    asked = decode(await body_of(request), _fingerprint_query)
+    check_fingerprints(asked.fingerprints)
+    matches = await asyncio.to_thread(hands_of(request).services.banks.match, asked.fingerprints)
+    return json_response(MatchList(tuple(matches)))

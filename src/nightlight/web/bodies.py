@@ -1,0 +1,162 @@
+"""Reading request bodies: bounded in size, depth and time, before anything is built from them."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from typing import Any, TypeAlias, TypeVar
+from urllib.parse import parse_qsl, unquote_to_bytes
+
+import msgspec
+from litestar import Request
+
+from nightlight.core.errors import Invalid, NightlightError, TooLarge
+from nightlight.web.problems import TooSlow, UnsupportedMediaType, explain
+
+Req: TypeAlias = Request[Any, Any, Any]
+T = TypeVar("T")
+
+MAX_ID = 200
+"""As core.event.Id."""
+# Possessive, and an unclosed string runs to the end, so that no input makes this more than linear.
+_STRINGS = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
+_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+
+
+class Gone(NightlightError):
+    """The client went away; nobody reads the answer."""
+
+    code = "invalid"
+
+
+def header(request: Req, name: bytes) -> str:
+    for key, value in request.scope["headers"]:
+        if key == name:
+            return value.decode("latin-1")
+    return ""
+
+
+def media_type(request: Req) -> str:
+    return header(request, b"content-type").partition(";")[0].strip().lower()
+
+
+def require_json(request: Req) -> None:
+    """Only JSON in UTF-8, uncompressed: a compressed body could grow past every limit while it is unpacked."""
+    given = header(request, b"content-type").lower()
+    kind, _, parameters = given.partition(";")
+    if kind.strip() != "application/json":
+        raise UnsupportedMediaType("send the header content-type: application/json")
+    if "charset" in parameters and "utf-8" not in parameters and "utf8" not in parameters:
+        raise UnsupportedMediaType("send JSON in UTF-8")
+    if header(request, b"content-encoding") not in ("", "identity"):
+        raise UnsupportedMediaType("send the body without a content-encoding")
+
+
+async def chunks(request: Req, most: int, deadline_s: float) -> AsyncIterator[bytes]:
+    """The body as it arrives. Raises TooLarge from the declared length or as soon as `most` bytes are passed, and TooSlow."""
+    declared = header(request, b"content-length")
+    if declared and (not declared.isascii() or not declared.isdigit()):
+        raise Invalid("content-length is not a number", field="content-length")
+    if declared and (len(declared) > 15 or int(declared) > most):
+        raise TooLarge(f"the body may have at most {most} bytes")
+    end = asyncio.get_running_loop().time() + deadline_s
+    received = 0
+    while True:
+        try:
+            async with asyncio.timeout_at(end):
+                message: Any = await request.receive()
+        except TimeoutError:
+            raise TooSlow(f"the body did not arrive within {deadline_s:g} s") from None
+        if message["type"] == "http.disconnect":
+            raise Gone("the client went away")
+        body: bytes = message.get("body", b"")
+        received += len(body)
+        if received > most:
+            raise TooLarge(f"the body may have at most {most} bytes")
+        if body:
+            yield body
+        if not message.get("more_body", False):
+            return
+
+
+async def read(request: Req, most: int, deadline_s: float) -> bytes:
+    return b"".join([chunk async for chunk in chunks(request, most, deadline_s)])
+
+
+def check_depth(body: bytes, most: int) -> None:
+    """Raises Invalid where arrays and objects nest deeper than `most`. Runs in C: about 20 microseconds for fifty events.
+
+    Malformed JSON may pass or fail here; the decoder has the last word on it.
+    """
+    if body.count(b"[") + body.count(b"{") <= most:
+        return
+    brackets = _STRINGS.sub(b"", body).translate(None, _NOT_BRACKETS)
+    for _ in range(most):
+        # Each round takes away the innermost pairs, and with them one level of every nest.
+        brackets = brackets.replace(b"[]", b"").replace(b"{}", b"")
+        if not brackets:
+            return
+    if brackets:
+        raise Invalid(f"arrays and objects may nest at most {most} deep")
+
+
+async def read_json(request: Req, most: int, deadline_s: float, depth: int) -> bytes:
+    """A JSON body, bounded but not yet decoded."""
+    require_json(request)
+    body = await read(request, most, deadline_s)
+    check_depth(body, depth)
+    return body
+
+
+def decode(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
+    """Raises Invalid naming the field, never quoting the value."""
+    try:
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        raise explain(error) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise Invalid("the body is not valid JSON in UTF-8") from None
+
+
+def path_id(request: Req, prefix: str) -> str:
+    """What follows `prefix` in the path as the client wrote it, percent-decoded: an id may hold slashes, spaces, any letter.
+
+    The router's own parameter cannot be used: it has joined doubled slashes and dropped a last one.
+    """
+    raw: bytes = request.scope["raw_path"].partition(b"?")[0]
+    lead = prefix.encode()
+    try:
+        value = unquote_to_bytes(raw[len(lead) :]).decode() if raw.startswith(lead) else ""
+    except UnicodeDecodeError:
+        raise Invalid("the id is not UTF-8", field="id") from None
+    if not 1 <= len(value) <= MAX_ID or "\0" in value:
+        raise Invalid(f"an id has 1 to {MAX_ID} characters and no NUL", field="id")
+    return value
+
+
+def query(request: Req, *names: str) -> dict[str, str]:
+    """The query's parameters. Raises Invalid on one that is not in `names`, or given twice: a misspelt one is never silently lost."""
+    raw = request.scope["query_string"].decode("latin-1")
+    try:
+        pairs = parse_qsl(raw, keep_blank_values=True, errors="strict", max_num_fields=20)
+    except ValueError:
+        raise Invalid("the query cannot be read") from None
+    found: dict[str, str] = {}
+    for name, value in pairs:
+        if name not in names:
+            allowed = ", ".join(names) or "none"
+            raise Invalid(f"unknown query parameter; allowed: {allowed}")
+        if name in found:
+            raise Invalid("given twice", field=name)
+        if "\0" in value:
+            raise Invalid("may not contain NUL", field=name)
+        found[name] = value
+    return found
+
+
+def query_count(found: dict[str, str], name: str, default: int, most: int) -> int:
+    value = found.get(name, str(default))
+    if not (value.isascii() and value.isdigit() and len(value) < 10 and 1 <= int(value) <= most):
+        raise Invalid(f"a whole number from 1 to {most}", field=name)
+    return int(value)

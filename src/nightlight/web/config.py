@@ -1,0 +1,45 @@
+"""Every limit and switch of the web room, in one place. `docs/reference/limits.md` says what each is for."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+KIB = 1024
+MIB = 1024 * KIB
+
+Size = Annotated[int, Meta(gt=0, le=1024 * MIB)]
+Seconds = Annotated[float, Meta(gt=0, le=3600)]
+Count = Annotated[int, Meta(gt=0, le=1_000_000)]
+
+
+class WebConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Defaults fit the embedded service. Sizes in bytes, times in seconds."""
+
+    max_body: Size = MIB
+    """One JSON body: an event, a bank, anything but a batch."""
+    max_batch_body: Size = 4 * MIB
+    max_batch: Count = 500
+    """Events in one batch."""
+    max_media: Size = 32 * MIB
+    """The file part of one upload."""
+    max_depth: Annotated[int, Meta(gt=0, le=200)] = 32
+    """Nesting of arrays and objects in any JSON body. Ours needs five; msgspec itself gives up near a thousand."""
+    max_uploads: Count = 8
+    """Uploads held in memory at once; one more is told to come back. With `max_media` this bounds the memory of the media door."""
+
+    body_deadline_s: Seconds = 30.0
+    """A body that has not arrived by then is given up (408), so a trickling client cannot hold a place."""
+    commit_deadline_s: Seconds = 30.0
+    """An event not committed by then is answered 503. It may still be committed: sending the same id again gets its decision."""
+    answer_deadline_s: Seconds = 2.0
+    """A picture or video not screened by then is answered 202, with a job."""
+
+    docs_path: Annotated[str, Meta(pattern=r"^/[a-z0-9._/-]+$")] = "/openapi.json"
+    live_page: bool = True
+    """Serve the live page, `/live.json` and `/metrics` to clients on this very machine."""
+    live_page_anywhere: bool = False
+    """Serve those to other machines too: counts only, yet counts tell how a service is doing. Put them behind a proxy with a login."""
+    page_rate_per_minute: Count = 600
+    """Requests to everything that needs no key, per client address."""

@@ -1,0 +1,1 @@
+"""Tests of `nightlight.ingest`: what a service sends, well-formed and otherwise."""

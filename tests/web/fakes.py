@@ -1,0 +1,388 @@
+"""Services in memory, for the faces: small, obvious, and with handles to make them slow, full or faulty."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from nightlight.core.case import Case
+from nightlight.core.decision import Allow, Decision, Instruction, Nudge, To
+from nightlight.core.errors import Conflict, Invalid, NightlightError, NotFound, TooLarge, Unauthenticated
+from nightlight.core.event import Event, EventBase, MediaScreened
+from nightlight.core.fingerprint import Bank, BankItem, Fingerprint, FingerprintKind, Match
+from nightlight.core.harm import Harm, Level
+from nightlight.core.services import (
+    Answer,
+    Caller,
+    DeadLetter,
+    Job,
+    JobState,
+    KeyInfo,
+    Live,
+    ReadyCheck,
+    Scope,
+    Services,
+)
+from nightlight.core.signal import Subject, SubjectKind
+
+NOW = datetime(2026, 3, 1, 19, 30, tzinfo=UTC)
+REASON = "asks to move to another app and keep it between them"
+
+
+def answer_to(event: EventBase) -> Answer:
+    return Answer(
+        event_id=event.id,
+        for_sender=Instruction(account=event.actor.account, codes=("accept",)),
+        for_recipients=tuple(Instruction(account=t.account, codes=("deliver",), messages=("check_in",)) for t in event.targets),
+        decision=Decision(
+            event_id=event.id,
+            at=NOW,
+            actions=(Allow(), Nudge(to=To.CHILDREN, message="check_in", rule="r1")),
+            harms=(Harm.GROOMING,),
+            level=Level.ELEVATED,
+            reasons=(REASON,),
+            policy="default@0",
+        ),
+    )
+
+
+class FakeEvents:
+    """Decodes with the wire types alone. `fault` is raised by `submit`; `stall` leaves futures open in `waiting`."""
+
+    def __init__(self) -> None:
+        self.bodies: dict[str, EventBase] = {}
+        self.answers: dict[str, Answer] = {}
+        self.fault: Exception | None = None
+        self.late_fault: Exception | None = None
+        self.stall = False
+        self.waiting: list[Future[Answer]] = []
+        self._decoder: msgspec.json.Decoder[EventBase] = msgspec.json.Decoder(Event)
+
+    def submit(self, event: EventBase) -> Future[Answer]:
+        if self.fault is not None:
+            raise self.fault
+        future: Future[Answer] = Future()
+        known = self.bodies.setdefault(event.id, event)
+        if self.stall:
+            self.waiting.append(future)
+        elif self.late_fault is not None:
+            future.set_exception(self.late_fault)
+        elif known != event:
+            future.set_exception(Conflict("this id was used for another body", field="id"))
+        else:
+            future.set_result(self.answers.setdefault(event.id, answer_to(event)))
+        return future
+
+    def submit_many(self, events: Sequence[EventBase]) -> Future[list[Answer | NightlightError]]:
+        if self.fault is not None:
+            raise self.fault
+        together: Future[list[Answer | NightlightError]] = Future()
+        singles = [self.submit(event) for event in events]
+        if self.stall:
+            return together
+        failures = [single.exception() for single in singles]
+        if unplanned := next((f for f in failures if f is not None and not isinstance(f, NightlightError)), None):
+            together.set_exception(unplanned)
+            return together
+        together.set_result([f if isinstance(f, NightlightError) else s.result() for f, s in zip(failures, singles, strict=True)])
+        return together
+
+    def decode(self, payload: bytes) -> EventBase:
+        try:
+            return self._decoder.decode(payload)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise Invalid("not an event") from None
+
+    def decode_batch(self, payload: bytes) -> list[EventBase | NightlightError]:
+        class Envelope(msgspec.Struct, forbid_unknown_fields=True):
+            events: list[msgspec.Raw]
+
+        try:
+            raws = msgspec.json.decode(payload, type=Envelope).events
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            raise Invalid("not a batch", field="events") from None
+        found: list[EventBase | NightlightError] = []
+        for position, raw in enumerate(raws):
+            try:
+                found.append(self._decoder.decode(raw))
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                found.append(Invalid("not an event", field=f"events[{position}]"))
+        return found
+
+    def decision(self, event_id: str) -> Answer | None:
+        return self.answers.get(event_id)
+
+
+class FakeMedia:
+    """`stall` leaves the work undone until a test finishes it."""
+
+    def __init__(self, events: FakeEvents) -> None:
+        self._events = events
+        self.stall = False
+        self.fault: Exception | None = None
+        self.sizes: list[int] = []
+        self.jobs: dict[str, Job] = {}
+        self.notified: list[str | None] = []
+
+    def screen(self, envelope: bytes, data: bytes) -> Future[Answer]:
+        if self.fault is not None:
+            raise self.fault
+        event = self._events.decode(envelope)
+        if not isinstance(event, MediaScreened) or event.fingerprints:
+            raise Invalid("an event of kind media_screened without fingerprints", field="kind")
+        self.sizes.append(len(data))
+        future: Future[Answer] = Future()
+        if not self.stall:
+            self._events.answers[event.id] = answer_to(event)
+            future.set_result(self._events.answers[event.id])
+        return future
+
+    def detach(self, event_id: str, notify: str | None) -> Job:
+        self.notified.append(notify)
+        self.jobs[event_id] = Job(id=event_id, state=JobState.WAITING, created_at=NOW)
+        return self.jobs[event_id]
+
+    def job(self, event_id: str) -> Job | None:
+        return self.jobs.get(event_id)
+
+
+class FakeBanks:
+    def __init__(self) -> None:
+        self.all: dict[str, Bank] = {}
+        self.held: dict[str, dict[str, BankItem]] = {}
+        self.by: list[str] = []
+        self.hashed: list[bytes] = []
+
+    def banks(self) -> Sequence[Bank]:
+        return list(self.all.values())
+
+    def create(self, bank: Bank, by: str) -> Bank:
+        if bank.name in self.all:
+            raise Conflict("there is a bank of this name", field="name")
+        self.by.append(by)
+        self.all[bank.name] = msgspec.structs.replace(bank, created_at=NOW)
+        self.held[bank.name] = {}
+        return self.all[bank.name]
+
+    def change(self, name: str, by: str, *, threshold: int | None = None, enabled: bool | None = None, note: str | None = None) -> Bank:
+        bank = self._bank(name)
+        told = {"threshold": threshold, "enabled": enabled, "note": note}
+        self.all[name] = msgspec.structs.replace(bank, **{key: value for key, value in told.items() if value is not None})
+        return self.all[name]
+
+    def items(self, bank: str, after: str | None = None, most: int = 100) -> Sequence[BankItem]:
+        self._bank(bank)
+        return [item for key, item in sorted(self.held[bank].items()) if after is None or key > after][:most]
+
+    def add(
+        self, bank: str, fingerprints: Sequence[Fingerprint], by: str, *, labels: Sequence[str] = (), source: str | None = None
+    ) -> BankItem:
+        self._bank(bank)
+        key = f"item_{len(self.held[bank]):06d}"
+        item = BankItem(id=key, bank=bank, fingerprints=tuple(fingerprints), labels=tuple(labels), source=source, created_at=NOW)
+        self.held[bank][key] = item
+        return item
+
+    def add_bytes(self, bank: str, data: bytes, by: str, *, labels: Sequence[str] = (), source: str | None = None) -> BankItem:
+        self.hashed.append(data)
+        found = Fingerprint(FingerprintKind.SHA256, hashlib.sha256(data).hexdigest())
+        return self.add(bank, [found], by, labels=labels, source=source)
+
+    def set_item_enabled(self, bank: str, item: str, enabled: bool, by: str) -> BankItem:
+        self.held[bank][item] = msgspec.structs.replace(self._item(bank, item), enabled=enabled)
+        return self.held[bank][item]
+
+    def remove(self, bank: str, item: str, by: str) -> None:
+        self._item(bank, item)
+        del self.held[bank][item]
+
+    def match(self, fingerprints: Sequence[Fingerprint]) -> Sequence[Match]:
+        return [
+            Match(bank=name, bank_kind=self.all[name].kind, item=item.id, kind=found.kind, distance=0, threshold=31)
+            for name, items in self.held.items()
+            for item in items.values()
+            for found in item.fingerprints
+            if found in fingerprints
+        ]
+
+    def sizes(self) -> Mapping[FingerprintKind, int]:
+        return {}
+
+    def _bank(self, name: str) -> Bank:
+        if name not in self.all:
+            raise NotFound("there is no such bank", field="bank")
+        return self.all[name]
+
+    def _item(self, bank: str, item: str) -> BankItem:
+        self._bank(bank)
+        if item not in self.held[bank]:
+            raise NotFound("there is no such item", field="item")
+        return self.held[bank][item]
+
+
+class FakeKeys:
+    """The secret of a key is `nl_` and its name."""
+
+    def __init__(self) -> None:
+        self.callers: dict[str, Caller] = {}
+        self.asked = 0
+        self.fault: Exception | None = None
+
+    def add(self, name: str, *scopes: Scope, rate: int = 1_000_000) -> str:
+        self.callers[f"nl_{name}"] = Caller(id=f"key_{name}", name=name, scopes=frozenset(scopes), rate_per_minute=rate)
+        return f"nl_{name}"
+
+    def create(self, name: str, scopes: Sequence[Scope], by: str, rate_per_minute: int = 6000) -> tuple[Caller, str]:
+        secret = self.add(name, *scopes, rate=rate_per_minute)
+        return self.callers[secret], secret
+
+    def revoke(self, key_id: str, by: str) -> None:
+        self.callers = {secret: caller for secret, caller in self.callers.items() if caller.id != key_id}
+
+    def keys(self) -> Sequence[KeyInfo]:
+        return []
+
+    def authenticate(self, secret: str) -> Caller:
+        self.asked += 1
+        if self.fault is not None:
+            raise self.fault
+        if secret not in self.callers:
+            raise Unauthenticated("the key is unknown or revoked")
+        return self.callers[secret]
+
+
+class FakeCases:
+    def __init__(self) -> None:
+        subject = Subject(SubjectKind.CONVERSATION, "c_1")
+        self.all = [
+            Case(
+                id=f"case_{number}",
+                queue="default",
+                priority=number,
+                subject=subject,
+                harm=Harm.GROOMING,
+                level=Level.HIGH,
+                opened_at=NOW,
+                updated_at=NOW,
+                reasons=(REASON,),
+            )
+            for number in range(3)
+        ]
+
+    def cases(self, most: int = 100) -> Sequence[Case]:
+        return self.all[:most]
+
+
+class FakeOutbox:
+    def __init__(self) -> None:
+        self.dead = {"k1": DeadLetter(key="k1", endpoint="ops", attempts=8, error="timeout", created_at=NOW)}
+        self.replayed: list[tuple[str, str]] = []
+
+    def dead_letters(self) -> Sequence[DeadLetter]:
+        return list(self.dead.values())
+
+    def replay(self, key: str, by: str) -> None:
+        if key not in self.dead:
+            raise NotFound("there is no such dead letter", field="keys")
+        self.replayed.append((key, by))
+
+
+class FakeStatus:
+    def __init__(self) -> None:
+        self.checks = [
+            ReadyCheck(name="store", ok=True, detail="12 ms"),
+            ReadyCheck(name="gate", ok=False, detail="2 cells", blocking=False),
+        ]
+        self.now = live()
+
+    def ready(self) -> Sequence[ReadyCheck]:
+        return self.checks
+
+    def live(self) -> Live:
+        return self.now
+
+    def metrics(self) -> bytes:
+        return b"# TYPE nightlight_events_total counter\nnightlight_events_total 12\n"
+
+
+def live(**changed: Any) -> Live:
+    alert = {
+        "event_id": "SECRET-EVENT",
+        "harm": "grooming",
+        "level": "high",
+        "reasons": ["SECRET-REASON"],
+        "actions": ["open_case", "nudge", "SECRET-ACTION"],
+        "seconds_from_first_event": 41.5,
+        "text": "SECRET-TEXT",
+    }
+    base = Live(
+        at=NOW,
+        uptime_s=192.0,
+        events=123_456,
+        events_per_second=1_512.4,
+        decisions={"allow": 120_000, "nudge": 3_300, "hold_content": 120, "limit_contact": 31, "open_case": 5},
+        levels={"none": 119_000, "low": 4_000, "elevated": 400, "high": 56},
+        harms={"grooming": 410, "known_material": 38, "immediate_danger": 2},
+        alerts=[
+            alert,
+            {**alert, "harm": "immediate_danger", "seconds_from_first_event": 3.2},
+            {**alert, "harm": "known_material", "actions": ["block_content", "preserve", "open_case"], "seconds_from_first_event": 0.4},
+            {"harm": "SECRET-HARM", "level": "SECRET-LEVEL"},
+        ],
+        open_cases=12,
+        commits=4_321,
+        p50_ms=6.2,
+        p99_ms=31.9,
+    )
+    return msgspec.structs.replace(base, **changed)
+
+
+class Fakes:
+    """Every fake service, with the `Services` that holds them."""
+
+    def __init__(self) -> None:
+        self.events = FakeEvents()
+        self.media = FakeMedia(self.events)
+        self.banks = FakeBanks()
+        self.keys = FakeKeys()
+        self.cases = FakeCases()
+        self.outbox = FakeOutbox()
+        self.status = FakeStatus()
+        self.services = Services(
+            events=self.events,
+            media=self.media,
+            banks=self.banks,
+            keys=self.keys,
+            cases=self.cases,
+            outbox=self.outbox,
+            status=self.status,
+            now=lambda: NOW,
+        )
+
+
+def too_large(what: str) -> TooLarge:
+    return TooLarge(f"{what} is too large", field="file")
+
+
+def message(id: str = "e1", **changed: Any) -> dict[str, Any]:
+    """A harmless wire event."""
+    return {
+        "kind": "message",
+        "id": id,
+        "at": "2026-03-01T19:29:58Z",
+        "actor": {"account": "kim", "age_band": "13-15"},
+        "targets": [{"account": "lee", "age_band": "13-15"}],
+        "channel": {"id": "room-1", "kind": "direct"},
+        "text": "good game, again tomorrow?",
+        **changed,
+    }
+
+
+def screened(id: str = "m1", **changed: Any) -> dict[str, Any]:
+    """The envelope of an upload."""
+    return {"kind": "media_screened", "id": id, "at": "2026-03-01T19:29:58Z", "actor": {"account": "kim"}, **changed}
