@@ -64,11 +64,11 @@ def _batch(sql: Sql, work: Work, sealer: Sealer, number: int) -> Batch:
     now = micros(datetime.now(UTC))
     batch: Batch = [(s.text, list(rows)) for s, rows in Writes(sql).batches(work, sealer, now) if rows]
     if work.cases:
-        opened = [
-            (new_id("case"), o.queue, o.priority, o.subject.kind, f"{o.subject.id}#{number}.{i}", o.harm or "", o.level, now, now, "open")
-            + (msgspec.msgpack.encode((o.event,)), msgspec.msgpack.encode(o.reasons), o.actor, o.protects)
-            for i, o in enumerate(work.cases)
-        ]
+        opened = []
+        for i, o in enumerate(work.cases):
+            bodies = msgspec.msgpack.encode((o.event,)), msgspec.msgpack.encode(o.reasons)
+            about = o.subject.kind, f"{o.subject.id}#{number}.{i}", o.harm or "", o.level
+            opened.append((new_id("case"), o.queue, o.priority, *about, now, now, "open", *bodies, o.actor, o.protects))
         batch.append((insert(sql, cases, CASE).text, list(opened)))
         links = [(o.event, case[0]) for o, case in zip(work.cases, opened, strict=True)]
         batch.append((insert_new(sql, case_events, ("event_id", "case_id")).text, list(links)))
@@ -88,7 +88,8 @@ def synthetic(batches: int, size: int, sealer: Sealer) -> list[Work]:
     """Chat between invented accounts: two states and a tail an event, a decision and an audit row each."""
     begin, works = moment(1_767_225_600_000_000), []
     for b in range(batches):
-        events, decisions, entries, states, tails, names = [], [], [], {}, {}, {}
+        events, decisions, entries, states, tails = [], [], [], {}, {}
+        names: dict[str, bytes] = {}
         for i in range(size):
             n = b * size + i
             at = begin + timedelta(milliseconds=n)

@@ -402,7 +402,8 @@ def test_no_content_and_no_name_is_in_the_clear_anywhere_on_disk_or_in_logs(
 
 
 def test_a_high_decision_preserves_its_event_past_retention(graph: Nightlight, clock: FixedClock) -> None:
-    kept, gone = screen(graph, message(EXTORTION)), screen(graph, message("hello", channel={"id": "calm", "kind": "game"}))
+    friend = CHILD | {"account": "friend"}
+    kept, gone = screen(graph, message(EXTORTION)), screen(graph, message("hello", actor=friend, channel={"id": "calm", "kind": "game"}))
     assert any(isinstance(a, Preserve) for a in kept.decision.actions)
     clock.advance(timedelta(days=31))
     graph.database.lifecycle.retention(clock.now())

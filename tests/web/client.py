@@ -30,7 +30,7 @@ class Client:
 
         async def send() -> httpx.Response:
             transport = httpx.ASGITransport(self.app, client=(self.address, 4000))  # type: ignore[arg-type]
-            async with httpx.AsyncClient(transport=transport, base_url=BASE) as client:
+            async with httpx.AsyncClient(transport=transport, base_url=BASE, trust_env=False) as client:
                 return await client.request(method, path, headers=headers, **options)
 
         return asyncio.run(send())

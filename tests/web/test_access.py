@@ -39,10 +39,19 @@ def test_the_routes_are_found() -> None:
     assert {"POST /v1/events:batch", "POST /v1/media:screen", "POST /v1/dead-letters:replay"} <= set(NAMES)
 
 
-@pytest.mark.parametrize(("method", "path", "scopes"), ENDPOINTS, ids=NAMES)
-def test_without_a_key_nobody_comes_in(method: str, path: str, scopes: frozenset[Scope]) -> None:
+@pytest.fixture(scope="module")
+def matrix() -> tuple[Fakes, Client]:
+    """One app for the whole matrix, with a key for each scope."""
     fakes, client = service()
-    client.key = None
+    for scope in Scope:
+        fakes.keys.add(scope.name, scope)
+    return fakes, client
+
+
+@pytest.mark.parametrize(("method", "path", "scopes"), ENDPOINTS, ids=NAMES)
+def test_without_a_key_nobody_comes_in(method: str, path: str, scopes: frozenset[Scope], matrix: tuple[Fakes, Client]) -> None:
+    fakes, client = matrix
+    client.key, fakes.keys.asked = None, 0
     answer = client.request(method, path)
     problem(answer, 401, "unauthenticated")
     assert answer.headers["www-authenticate"].startswith("Bearer")
@@ -50,9 +59,12 @@ def test_without_a_key_nobody_comes_in(method: str, path: str, scopes: frozenset
 
 
 @pytest.mark.parametrize(("method", "path", "scopes"), ENDPOINTS, ids=NAMES)
-def test_each_other_scope_is_refused_and_each_named_one_is_let_in(method: str, path: str, scopes: frozenset[Scope]) -> None:
+def test_each_other_scope_is_refused_and_each_named_one_is_let_in(
+    method: str, path: str, scopes: frozenset[Scope], matrix: tuple[Fakes, Client]
+) -> None:
+    _, client = matrix
     for scope in Scope:
-        _, client = service(None, scope)
+        client.key = f"nl_{scope.name}"
         answer = client.request(method, path)
         if scope in scopes:
             assert answer.status_code not in (401, 403)

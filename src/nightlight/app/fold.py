@@ -125,5 +125,5 @@ class Folder:
         name = f"detector:{detector.card.name}"
         if name not in passage.failures:
             # The type only: a message may quote what a person wrote.
-            log.error("detector failed", detector=detector.card.name, event=passage.event.id, error=type(error).__name__)
+            log.error("detector failed", detector=detector.card.name, event_id=passage.event.id, error=type(error).__name__)
             passage.failures.append(name)

@@ -131,7 +131,7 @@ class MediaLane:
         try:
             outcome = self._decide(event, running.data)
         except Exception as error:
-            log.error("upload failed", event=event.id, error=type(error).__name__)
+            log.error("upload failed", event_id=event.id, error=type(error).__name__)
             outcome = error
         with self._lock:
             self._waiting -= len(running.data)

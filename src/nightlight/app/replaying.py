@@ -31,15 +31,19 @@ def judged_from_store(nightlight: Nightlight) -> Iterator[Judged]:
     """
     store, history = nightlight.database.pipeline, nightlight.database.history
     current: dict[tuple[Subject, Harm], Assessment] = {}
+    seen: set[str] = set()
     after = 0
     while page := store.events(after, PAGE):
         after = page[-1][0]
         events = [stored for _, stored in page]
         found = history.signals([e.id for e in events])
-        limits = _Limits(nightlight, events)
+        limits = history.limits_of(sorted({e.actor for e in events}), min(e.received_at for e in events))
         for stored in events:
             event = _open(nightlight, stored)
             signals = found.get(stored.id, ())
+            # Log order, not clock order, says which limits were set before: two events may come in the same microsecond.
+            before = [limit for limit in limits.get(stored.actor, ()) if limit.event.split("#")[0] in seen]
+            seen.add(stored.id)
             yield Judged(
                 event=event,
                 at=stored.received_at,
@@ -47,24 +51,8 @@ def judged_from_store(nightlight: Nightlight) -> Iterator[Judged]:
                 moved=tuple((m.previous, m.current) for m in move(current, signals, nightlight.parts)),
                 matches=_matches(signals),
                 unreadable=unreadable_of(event, Features()),
-                limited=limits.bound(stored),
+                limited=any(limit.until > stored.received_at for limit in before),
             )
-
-
-class _Limits:
-    """Which contact limits bound the actors of a page of events when each was received."""
-
-    def __init__(self, nightlight: Nightlight, events: Sequence[StoredEvent]) -> None:
-        actors = sorted({e.actor for e in events})
-        self._limits = nightlight.database.history.limits_of(actors, min(e.received_at for e in events))
-        setters = {limit.event.split("#")[0] for of_one in self._limits.values() for limit in of_one}
-        self._since = {id: found.received_at for id in setters if (found := nightlight.database.pipeline.event(id)) is not None}
-
-    def bound(self, stored: StoredEvent) -> bool:
-        return any(
-            (since := self._since.get(limit.event.split("#")[0])) is not None and since < stored.received_at < limit.until
-            for limit in self._limits.get(stored.actor, ())
-        )
 
 
 def compare_shadow(nightlight: Nightlight) -> Comparison:

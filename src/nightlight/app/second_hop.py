@@ -66,7 +66,7 @@ class SecondHop:
                 absorbed = detector.absorb(state, fact)
                 memory.put(detector, {fact.key: absorbed.state})
             except Exception as error:
-                log.error("fact failed", detector=fact.detector, event=fact.event, error=type(error).__name__)
+                log.error("fact failed", detector=fact.detector, event_id=fact.event, error=type(error).__name__)
                 continue
             raised.extend((number, fact, signal) for signal in absorbed.signals)
             if absorbed.summary and fact.key.kind is KeyKind.ACCOUNT:

@@ -56,7 +56,7 @@ class Senses:
                     if item.features.text is not None:
                         tails[who] = item.features.text.tail
                 return
-            log.error("sense failed", sense=sensor.sense, event=items[0].event.id, error=type(error).__name__)
+            log.error("sense failed", sense=sensor.sense, event_id=items[0].event.id, error=type(error).__name__)
             items[0].failures += (f"sense:{sensor.sense}",)
             return
         for item, features in zip(items, found, strict=True):

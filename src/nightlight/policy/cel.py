@@ -210,7 +210,7 @@ class _Reader:
                 raise _Stop(Fault(token.at, message, ("x in list", "list.exists(x, ...)", "group.field")))
             name = self._name()
             if not self._take("("):
-                self._fault(token.at, f"{_a(value.type)} has no fields, so no {name.text!r}", METHODS)
+                self._fault(name.at, f"{_a(value.type)} has no fields, so no {name.text!r}", METHODS)
                 value = _Value(_ANY, value.at)
             elif name.text in _MACROS:
                 value = self._macro(name, value)

@@ -255,6 +255,10 @@ def test_limits_are_kept() -> None:
     assert screen_bytes(data, MediaLimits(max_bytes=len(data))).unreadable is None
     assert "declares 400 x 300" in (screen_bytes(data, MediaLimits(max_pixels=400 * 300 - 1)).unreadable or "")
     assert screen_bytes(data, MediaLimits(max_pixels=400 * 300)).unreadable is None
+    jpeg = FILES["jpeg"]
+    assert "declares 400 x 300" in (screen_bytes(jpeg, MediaLimits(max_pixels_jpeg=400 * 300 - 1)).unreadable or "")
+    assert screen_bytes(jpeg, MediaLimits(max_pixels=1, max_pixels_jpeg=400 * 300)).unreadable is None
+    assert "declares 400 x 300" in (screen_bytes(data, MediaLimits(max_side=399)).unreadable or "")
     many = data[:33] + chunk(b"tEXt", b"") * 100 + data[33:]
     assert screen_bytes(many).unreadable is None
     assert "parts" in (screen_bytes(many, MediaLimits(max_parts=99)).unreadable or "")
@@ -309,7 +313,7 @@ def test_no_damage_ever_raises(name: str, at: float, change: bytes, cut: float) 
     place = int(at * (len(data) - 1))
     data[place : place + len(change)] = change
     damaged = bytes(data[: max(1, int(cut * len(data)))])
-    screened = screen_bytes(damaged, MediaLimits(max_pixels=2_000_000))
+    screened = screen_bytes(damaged, MediaLimits(max_pixels=2_000_000, max_pixels_jpeg=2_000_000))
     assert screened.sha256 == hashlib.sha256(damaged).hexdigest()
     assert (screened.unreadable is None) or (screened.pdq is None and len(screened.unreadable) <= 300)
 
@@ -320,4 +324,4 @@ def test_no_damage_ever_raises(name: str, at: float, change: bytes, cut: float) 
     tail=st.binary(max_size=300),
 )
 def test_no_bytes_ever_raise(head: bytes, tail: bytes) -> None:
-    assert screen_bytes(head + tail, MediaLimits(max_pixels=2_000_000)).size == len(head) + len(tail)
+    assert screen_bytes(head + tail, MediaLimits(max_pixels=2_000_000, max_pixels_jpeg=2_000_000)).size == len(head) + len(tail)

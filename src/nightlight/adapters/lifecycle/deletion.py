@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
-from sqlalchemy import ColumnElement, Connection, exists, or_, select
+import msgspec
+from sqlalchemy import ColumnElement, Connection, exists, or_, select, tuple_
 
 from nightlight.adapters.store.tables import case_events, cases, decisions, event_accounts, events, facts, jobs, signals
 from nightlight.core.case import CaseState
 
 BATCH = 500
 """Events a transaction: a few milliseconds of the one writer's time, so that live traffic hardly notices."""
+
+
+@contextmanager
+def thorough(connection: Connection) -> Iterator[None]:
+    """What is deleted inside is overwritten in the database file, not only unlinked. (PostgreSQL does so when it vacuums.)"""
+    if connection.dialect.name != "sqlite":
+        yield
+        return
+    connection.exec_driver_sql("PRAGMA secure_delete=ON")
+    try:
+        yield
+    finally:
+        connection.exec_driver_sql("PRAGMA secure_delete=FAST")
 
 
 def under_open_case() -> ColumnElement[bool]:
@@ -33,7 +48,11 @@ def delete_events(connection: Connection, ids: Sequence[str]) -> dict[str, int]:
         "facts": connection.execute(facts.delete().where(pending, facts.c.absorbed_at.is_not(None))).rowcount,
         "jobs": connection.execute(jobs.delete().where(jobs.c.id.in_(ids))).rowcount,
     }
-    connection.execute(event_accounts.delete().where(event_accounts.c.event_id.in_(ids)))
+    parties = connection.execute(select(events.c.id, events.c.accounts).where(events.c.id.in_(ids))).all()
+    pairs = [(account, id) for id, packed in parties for account in msgspec.msgpack.decode(packed, type=tuple[str, ...])]
+    for begin in range(0, len(pairs), BATCH):
+        these = tuple_(event_accounts.c.account, event_accounts.c.event_id).in_(pairs[begin : begin + BATCH])
+        connection.execute(event_accounts.delete().where(these))
     connection.execute(case_events.delete().where(case_events.c.event_id.in_(ids)))
     done["events"] = connection.execute(events.delete().where(events.c.id.in_(ids))).rowcount
     return done

@@ -15,7 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 from sqlalchemy import ColumnElement, Connection, Table, and_, func, literal, or_, select
 
-from nightlight.adapters.lifecycle.deletion import BATCH, deletable, delete_events
+from nightlight.adapters.lifecycle.deletion import BATCH, deletable, delete_events, thorough
 from nightlight.adapters.store.cases import CASE, case_of
 from nightlight.adapters.store.ledger import Ledger
 from nightlight.adapters.store.outbox import WAITING
@@ -92,13 +92,13 @@ class Person:
         total: Counter[str] = Counter()
         for step in (self._own_events, self._named_in):
             while True:
-                with self._db.audit.transaction() as ledger:
+                with self._db.audit.transaction() as ledger, thorough(ledger.connection):
                     done = step(ledger.connection)
                     self._tell(ledger, "erase.step", by, done)
                 if not done:
                     break
                 total.update(done)
-        with self._db.audit.transaction() as ledger:
+        with self._db.audit.transaction() as ledger, thorough(ledger.connection):
             kept = tuple(self._kept(ledger.connection))
             done = self._rest(ledger.connection, kept)
             total.update(done)

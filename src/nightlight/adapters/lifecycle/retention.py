@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 from sqlalchemy import ColumnElement, Connection, Table, exists, or_, select, text, tuple_
 
-from nightlight.adapters.lifecycle.deletion import BATCH, deletable, delete_events
+from nightlight.adapters.lifecycle.deletion import BATCH, deletable, delete_events, thorough
 from nightlight.adapters.store.outbox import CANCELLED, DELIVERED
 from nightlight.adapters.store.prepared import AnySelect
 from nightlight.adapters.store.tables import (
@@ -73,7 +73,7 @@ def _batch(database: Database, now: datetime, step: Step) -> dict[str, int]:
         found = connection.execute(step.due).all()
     if not found:
         return {}
-    with database.audit.transaction() as ledger:
+    with database.audit.transaction() as ledger, thorough(ledger.connection):
         done = {table: rows for table, rows in step.delete(ledger.connection, found).items() if rows}
         if done:
             ledger.append(AuditEntry(at=now, actor="system", action="retention", target=",".join(sorted(done)), detail=dict(done)))

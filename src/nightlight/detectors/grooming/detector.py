@@ -29,7 +29,7 @@ FACT_STEPS = (0.15, 0.5, 0.75)
 """Scores at which the account's own memory is told about a person."""
 MOST_EVIDENCE = 8
 MOST_TARGETS = 8
-"""People in a large room whose approach is recorded for one message: a room of 200 must not write 200 facts."""
+"""People one report is taken to be about, and people of whom one side's memory derives facts."""
 HOUR = 3600.0
 DAY = 86_400.0
 HELD = 0.15
@@ -121,7 +121,7 @@ class Grooming(BaseDetector):
         targets = event.targets or (Party(account=""),)
         role, protects = max(((_role(event.actor, t, talk), t.account) for t in targets), key=lambda pair: pair[0])
         found = [
-            Finding(cue.name, cue.strength * role * _closeness(event.relation, cue.name), Evidence(event.id, cue.reason, cue.span, cue.name))
+            Finding(cue.name, cue.strength * _closeness(event.relation, cue.name), Evidence(event.id, cue.reason, cue.span, cue.name))
             for cue in cues
             if cue.name in WEIGHTS
         ]
@@ -129,11 +129,11 @@ class Grooming(BaseDetector):
         addressed = {short(t.account) for t in event.targets} or set(talk.uneasy) - {me}
         if asks and any(who in addressed and at - since <= MONTH for who, since in talk.uneasy.items()):
             strongest = max(asks, key=lambda finding: finding.strength)
-            found.append(Finding("persists", role, Evidence(event.id, PERSISTED, strongest.evidence.span, "persists")))
-        side = before.aged(at)
+            found.append(Finding("persists", 1.0, Evidence(event.id, PERSISTED, strongest.evidence.span, "persists")))
         if not found:
-            changed: dict[Key, Any] = {own: side.quieter()} if before.cues else {}
+            changed: dict[Key, Any] = {own: before.aged(at).quieter()} if before.cues else {}
             return Observation({**changed, shared: talk} if talk is not states[shared] else changed)
+        side = before.aged(at).towards(role)
         return self._judge(event, features, event.actor.account, protects or None, own, side, talk, found)
 
     def _report(self, states: Mapping[Key, Any], event: UserReport, features: Features) -> Observation:
@@ -146,12 +146,10 @@ class Grooming(BaseDetector):
         facts: list[Fact] = []
         for target in _reported(event):
             own = _direction(event, target.account)
-            role = _role(target, event.actor, talk)
-            side: Side = states[own]
-            found = [Finding(cue, role, Evidence(event.id, reason, None, cue))]
-            seen = self._judge(
-                event, features, target.account, event.actor.account, own, side.aged(event.at.timestamp()), talk, found
-            )
+            before: Side = states[own]
+            side = before.aged(event.at.timestamp()).towards(_role(target, event.actor, talk))
+            found = [Finding(cue, 1.0, Evidence(event.id, reason, None, cue))]
+            seen = self._judge(event, features, target.account, event.actor.account, own, side, talk, found)
             talk = seen.states[shared]
             changed.update(seen.states)
             signals.extend(seen.signals)
@@ -172,13 +170,13 @@ class Grooming(BaseDetector):
         """Fold findings about one side; say what is now believed."""
         at = event.at.timestamp()
         for finding in found:
-            side = side.seen(finding.cue, min(1.5, finding.strength), at)
+            side = side.seen(finding.cue, finding.strength, at)
         # Approaching several children is itself a sign (Thorn/NCMEC 2024), read from what the second hop last committed.
         others = 1.0 + 0.08 * min(5.0, max(0.0, features.summary(actor, f"{self.card.name}.minors_approached") - 1.0))
-        pace = _pace(side, at)
-        fresh_media = 1.25 if 0.0 <= at - talk.media <= DAY else 1.0
-        grooming = sum(WEIGHTS[name].grooming * held.strength for name, held in side.cues.items() if name in WEIGHTS) * pace * others
-        sextortion = sum(WEIGHTS[name].sextortion * held.strength for name, held in side.cues.items() if name in WEIGHTS) * fresh_media
+        fresh_media = 1.25 if talk.media and at - talk.media <= DAY else 1.0
+        held = [(WEIGHTS[name], one.strength) for name, one in side.cues.items() if name in WEIGHTS]
+        grooming = sum(weight.grooming * strength for weight, strength in held) * side.role * _pace(side, at) * others
+        sextortion = sum(weight.sextortion * strength for weight, strength in held) * side.role * fresh_media
         side = replace(side, grooming=max(side.grooming, grooming), sextortion=max(side.sextortion, sextortion))
         sums = {
             Harm.GROOMING: max(grooming, PEAK_SHARE * side.grooming),
@@ -217,13 +215,15 @@ class Grooming(BaseDetector):
 
     def _facts(self, event: EventBase, actor: str, side: Side, score: float) -> tuple[Side, tuple[Fact, ...]]:
         """What the account's own memory should know: each person once, and again where it has grown graver."""
-        step = sum(score >= least for least in FACT_STEPS)
+        people = (event.actor,) if isinstance(event, UserReport) else event.targets
+        # A line to a whole room is no approach to each who is in it.
+        value = score / max(1, len(people))
+        step = sum(value >= least for least in FACT_STEPS)
         if not step:
             return side, ()
         told = dict(side.told)
         facts = []
-        people = (event.actor,) if isinstance(event, UserReport) else event.targets
-        for person in [p for p in people if p.may_be_minor][:MOST_TARGETS]:
+        for person in [p for p in people if p.may_be_minor]:
             who = short(person.account)
             if told.get(who, 0) < step and (who in told or len(told) < MOST_TARGETS):
                 told[who] = step
@@ -235,7 +235,7 @@ class Grooming(BaseDetector):
                         event=event.id,
                         detector=self.card.name,
                         other=person.account,
-                        value=score,
+                        value=value,
                     )
                 )
         return replace(side, told=told), tuple(facts)
@@ -254,7 +254,7 @@ def _role(actor: Party, target: Party, talk: Talk) -> float:
     """How much a line weighs by who says it to whom. What an account says of its own age never makes it weigh less."""
     told_young = short(target.account) in talk.minors
     if not target.may_be_minor and target.assurance.is_assured:
-        towards = 0.3
+        towards = 0.15
     elif not target.may_be_minor and not told_young:
         # Children say they are older than they are.
         towards = 0.6
@@ -274,7 +274,7 @@ def _closeness(relation: Relation, cue: str) -> float:
     """Family asks where a child is and picks them up. Secrecy, isolation and coercion weigh the same from anybody."""
     if not WEIGHTS[cue].innocent:
         return 1.0
-    return {Relation.FAMILY: 0.5, Relation.TRUSTED: 0.8}.get(relation, 1.0)
+    return {Relation.FAMILY: 0.5, Relation.TRUSTED: 0.7}.get(relation, 1.0)
 
 
 def _pace(side: Side, at: float) -> float:

@@ -58,6 +58,8 @@ class Side(Struct, frozen=True, kw_only=True, tag="side"):
 
     at: float = 0.0
     cues: dict[str, Held] = {}
+    role: float = 0.0
+    """The most that who speaks to whom has made it weigh. A maximum: what was said before somebody's age was known counts in full after."""
     grooming: float = 0.0
     """The greatest sum so far, faded by time only."""
     sextortion: float = 0.0
@@ -77,6 +79,9 @@ class Side(Struct, frozen=True, kw_only=True, tag="side"):
 
     def quieter(self) -> Side:
         return replace(self, cues={name: held.quieter() for name, held in self.cues.items()})
+
+    def towards(self, role: float) -> Side:
+        return replace(self, role=max(self.role, role))
 
     def seen(self, name: str, strength: float, at: float) -> Side:
         held = self.cues.get(name)
@@ -160,7 +165,7 @@ def upgraded(raw: bytes) -> State:
     """A state of version 1 as this version knows it. What it could not know is taken so that risk does not fall."""
     old: Any = msgspec.msgpack.decode(raw, type=_SideV1 | _TalkV1 | _ReachV1)
     if isinstance(old, _SideV1):
-        return Side(at=old.at, cues={name: Held(strength, strength, last, last) for name, (strength, last) in old.cues.items()})
+        return Side(at=old.at, role=1.0, cues={name: Held(strength, strength, last, last) for name, (strength, last) in old.cues.items()})
     if isinstance(old, _TalkV1):
         return Talk(minors=old.minors[-MOST_PEOPLE:])
     # Version 1 kept no scores: 0.25 is the least at which it derived a fact.

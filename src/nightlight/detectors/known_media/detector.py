@@ -138,8 +138,10 @@ class KnownMedia(BaseDetector):
                 return Seen(count)
             case KeyKind.ACCOUNT:
                 return Uploader(count, ())  # which items they were is not known: counting any would claim what nobody can show
-            case _:
+            case KeyKind.DIRECTION:
                 return Sharing(count)
+            case _:
+                return super().upgrade(version, raw, key)
 
     def _signal(self, event: EventBase, found: Sequence[Match], sharing: Sharing, met: Met) -> Signal:
         reasons = [_reason(match) for match in found[:EVIDENCE]]

@@ -63,7 +63,8 @@ def outside(data: bytes, kind: str, limits: MediaLimits) -> Outside:
         raise Unreadable("the file ends too early") from None
     if found.width == 0 or found.height == 0:
         raise Unreadable("the picture has no size")
-    if max(found.width, found.height) > limits.max_side or found.width * found.height > limits.max_pixels:
+    most = limits.max_pixels_jpeg if kind == JPEG else limits.max_pixels
+    if max(found.width, found.height) > limits.max_side or found.width * found.height > most:
         raise Unreadable(f"declares {found.width} x {found.height} pixels, more than is decoded")
     return found
 

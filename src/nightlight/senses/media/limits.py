@@ -10,8 +10,10 @@ class MediaLimits(Struct, frozen=True, kw_only=True):
 
     max_bytes: int = 32 * 1024 * 1024
     """Of the file."""
-    max_pixels: int = 50_000_000
-    """Of one frame, as declared before decoding: a telephone's 50 megapixels. Decoding takes up to 8 bytes of memory a pixel."""
+    max_pixels: int = 34_000_000
+    """Of one frame of a PNG, GIF or WebP, as declared before decoding: an 8K screen. Decoding takes up to 16 bytes of memory a pixel."""
+    max_pixels_jpeg: int = 65_000_000
+    """Of a JPEG: a telephone's 64 megapixels. Decoded at a fraction of the size, it takes up to 7 bytes of memory a pixel."""
     max_side: int = 65_535
     """Pixels. JPEG and GIF cannot go beyond; PNG can declare two thousand million."""
     max_parts: int = 65_536

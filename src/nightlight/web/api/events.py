@@ -99,7 +99,10 @@ def result(entry: Answer | NightlightError, caller: Caller) -> EventAnswer | pro
     "/decisions/{event_id:path}",
     Doc(
         summary="The answer an event got",
-        description="The id is percent-encoded, slashes included. The ids `.`, `..` and those of slashes alone cannot be asked for by path: send the event again.",
+        description=(
+            "The id is percent-encoded, slashes included. The ids `.`, `..` and those of slashes alone cannot be asked for by path: "
+            "send the event again."
+        ),
         tag="Events",
         answers={200: EventAnswer},
         problems=(400, 404),

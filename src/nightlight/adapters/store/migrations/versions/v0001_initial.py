@@ -142,7 +142,6 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("account", "event_id", name=op.f("pk_event_accounts")),
         sqlite_with_rowid=False,
     )
-    op.create_index("ix_event_accounts_event_id", "event_accounts", ["event_id"], unique=False)
     op.create_table(
         "events",
         sa.Column("seq", SERIAL, nullable=False),

@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import cel
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nightlight.policy import PolicyError, check, default_rules, load_rules
+from nightlight.policy.check import default_text
+from nightlight.policy.samples import samples
+from nightlight.policy.schema import values_of
+
+GOOD = """name = "sample"
+
+[[rule]]
+id = "one"
+on = { harms = ["grooming"], level = "high" }
+condition = 'actor.may_be_adult'
+actions = [{ action = "open_case", queue = "conversations", priority = 2 }]
+"""
+
+
+def changed(old: str, new: str) -> str:
+    assert old in GOOD
+    return GOOD.replace(old, new)
+
+
+def test_a_good_one_passes_and_loads() -> None:
+    assert check(GOOD, "p.toml") == []
+    rules = load_rules(GOOD, "p.toml")
+    assert rules.rules[0].on.level.value == "high"
+    assert rules.version == f"sample@{rules.digest[:16]}"
+
+
+def test_the_default_policy_passes_with_nothing_to_say() -> None:
+    assert check(default_text(), "default.toml") == []
+    assert default_rules().endpoints == {"safety"}
+
+
+def test_conditions_of_the_default_policy_run_on_every_sample() -> None:
+    contexts = [values_of(j, j.moved[0] if j.moved else None) for j in samples()[::3]]
+    for rule in default_rules().rules:
+        program = cel.compile(rule.condition)
+        assert all(isinstance(program.execute(c), bool) for c in contexts), rule.id
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "says", "allowed"),
+    [
+        (changed("actor.may_be_adult", "actor.may_be_adlt"), 6, "did you mean 'may_be_adult'?", "is_minor"),
+        (changed("'actor.may_be_adult'", '"""\nactor.may_be_adult &&\nlenght(event.kind) > 1"""'), 8, "no function 'lenght'", "size"),
+        (changed("'actor.may_be_adult'", "'risk.score'"), 6, "must give true or false", None),
+        (changed("'actor.may_be_adult'", "true"), 6, "a condition is a text", None),
+        (changed('"grooming"', '"groming"'), 5, "did you mean 'grooming'?", "sextortion"),
+        (changed('level = "high"', 'level = "hi"'), 5, "there is no level", "elevated"),
+        (changed('level = "high"', 'levels = "high"'), 5, "there is no key 'levels'", "level"),
+        (changed('level = "high"', 'kinds = ["massage"]'), 5, "did you mean 'message'?", "media"),
+        (changed('level = "high"', 'facts = ["limited"]'), 5, "not one of the facts", "contact_limited"),
+        (changed('level = "high"', "crossing = 1"), 5, "true or false", None),
+        (changed('["grooming"]', "[]"), 5, "is empty", None),
+        (changed('["grooming"]', '"grooming"'), 5, "is a list", None),
+        (changed("condition =", "conditon ="), 6, "did you mean 'condition'?", "actions"),
+        (changed('"open_case"', '"open_cas"'), 7, "did you mean 'open_case'?", "nudge"),
+        (changed("queue =", "que ="), 7, "there is no key 'que'", "queue"),
+        (changed("priority = 2", 'priority = "2"'), 7, "priority", None),
+        (changed("priority = 2", "priority = 12"), 7, "<= 9", None),
+        (changed('[{ action = "open_case", queue = "conversations", priority = 2 }]', "[]"), 7, "would do nothing", "allow"),
+        (changed('{ action = "open_case", queue = "conversations", priority = 2 }', '{ queue = "x" }'), 7, "names it", None),
+        (changed('{ action = "open_case", queue = "conversations", priority = 2 }', '"open_case"'), 7, "names it", None),
+        (changed('[{ action = "open_case", queue = "conversations", priority = 2 }]', '[{ action = ["x"] }]'), 7, "no action", None),
+        (changed('id = "one"', 'id = "One!"'), 4, "needs an `id`", None),
+        (changed('id = "one"\n', ""), 3, "needs an `id`", None),
+        (changed('name = "sample"\n', ""), 1, "needs a `name`", None),
+        (changed('id = "one"', 'id = "one"\nalways = true'), 5, "names the kinds", None),
+        (changed("[[rule]]", "[rule]"), 3, "written as tables", None),
+        (GOOD + GOOD.split("\n", 1)[1], 10, "used before, on line 4", None),
+        ('name = "sample"\n', 1, "no rule", None),
+        ('name = "sample"\nrule = 3 4\n', 2, "not TOML", None),
+        (
+            changed('{ action = "open_case", queue = "conversations", priority = 2 }', '{ action = "limit_contact", hours = 25 }'),
+            7,
+            "24 hours at most",
+            None,
+        ),
+        (
+            changed('{ action = "open_case", queue = "conversations", priority = 2 }', '{ action = "limit_contact", hours = 0 }'),
+            7,
+            "hours",
+            None,
+        ),
+        (
+            changed('{ action = "open_case", queue = "conversations", priority = 2 }', '{ action = "limit_contact", account = "x" }'),
+            7,
+            "no key 'account'",
+            "hours",
+        ),
+        (
+            changed(
+                '{ action = "open_case", queue = "conversations", priority = 2 }', '{ action = "nudge", to = "parents", message = "x" }'
+            ),
+            7,
+            "to",
+            "children",
+        ),
+        (
+            changed(
+                '{ action = "open_case", queue = "conversations", priority = 2 }', '{ action = "nudge", to = "sender", message = "x" }'
+            ),
+            7,
+            "noticed",
+            "search_intent",
+        ),
+    ],
+)
+def test_problems_are_told_by_line_with_what_is_allowed(text: str, line: int, says: str, allowed: str | None) -> None:
+    problems = check(text, "p.toml")
+    found = [p for p in problems if says in p.message]
+    assert found, problems
+    assert found[0].line == line, found[0]
+    assert str(found[0]).startswith(f"p.toml:{line}: ")
+    if allowed is not None:
+        assert allowed in found[0].allowed
+
+
+@pytest.mark.parametrize("action", ["sanction_account", "report_account"])
+def test_a_person_is_never_sanctioned_or_reported_without_a_verdict(action: str) -> None:
+    without = changed('{ action = "open_case", queue = "conversations", priority = 2 }', f'{{ action = "{action}" }}')
+    (problem,) = check(without, "p.toml")
+    assert problem.line == 7
+    assert "needs a person's verdict" in problem.message
+    assert check(without.replace('id = "one"', 'id = "one"\nrequires_verdict = true'), "p.toml") == []
+    assert check(without.replace('id = "one"', 'id = "one"\nrequires_verdict = false'), "p.toml") != []
+
+
+def test_a_mistake_in_a_rule_can_never_fall_on_a_person() -> None:
+    text = GOOD + 'requires_verdict = true\non_error = [{ action = "report_account" }]\n'
+    assert ["mistake in a rule" in p.message for p in check(text, "p.toml")] == [True]
+
+
+def test_a_reporter_and_a_searcher_may_be_spoken_to() -> None:
+    nudge = changed('{ action = "open_case", queue = "conversations", priority = 2 }', '{ action = "nudge", to = "sender", message = "x" }')
+    assert check(nudge.replace('"grooming"', '"search_intent"'), "p.toml") == []
+    assert check(nudge.replace('"grooming"', '"search_intent", "sextortion"'), "p.toml") != []
+    assert check(nudge.replace('harms = ["grooming"], ', ""), "p.toml") != []
+    report = nudge.replace('on = { harms = ["grooming"], level = "high" }', 'always = true\non = { kinds = ["user_report"] }')
+    assert check(report, "p.toml") == []
+    assert check(report.replace('"user_report"', '"user_report", "message"'), "p.toml") != []
+
+
+def test_endpoints_and_messages_that_nobody_configured_are_found() -> None:
+    text = changed('{ action = "open_case", queue = "conversations", priority = 2 }', '{ action = "notify", endpoint = "safty" }')
+    (problem,) = check(text, "p.toml", endpoints=["safety"])
+    assert "did you mean 'safety'?" in problem.message
+    assert check(text, "p.toml") == []
+
+
+def test_everything_wrong_is_told_at_once_and_nothing_is_loaded() -> None:
+    text = changed("actor.may_be_adult", "actor.nope").replace('"grooming"', '"nope"').replace('"open_case"', '"nope"')
+    with pytest.raises(PolicyError) as refused:
+        load_rules(text, "p.toml")
+    assert [p.line for p in refused.value.problems] == [5, 6, 7]
+    assert all(p.rule == "one" for p in refused.value.problems)
+
+
+def test_a_version_follows_the_content() -> None:
+    assert load_rules(GOOD, "a").version == load_rules(GOOD, "b").version
+    assert load_rules(GOOD, "a").version != load_rules(GOOD + "# changed\n", "a").version
+
+
+@given(st.integers(0, len(default_text())), st.sampled_from(["", '"', "[", "}", "x", "3", "\n", "true", "= "]), st.integers(0, 3))
+def test_a_slip_anywhere_gets_an_answer(at: int, slip: str, gone: int) -> None:
+    text = default_text()
+    broken = text[:at] + slip + text[at + gone :]
+    last = broken.count("\n") + 1
+    for problem in check(broken, "p.toml"):
+        assert 1 <= problem.line <= last

@@ -1,0 +1,118 @@
+"""What the two sensors put into an event's features, over a stand-in index that records what it was asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nightlight.core.event import Media, MediaScreened, StreamFrame
+from nightlight.core.features import Features, MediaFeatures, Sense, SenseInput, Sensor, TextFeatures
+from nightlight.core.fingerprint import BankKind, Fingerprint, FingerprintKind, Match
+from nightlight.senses.media import ExactMatchSensor, LikenessSensor
+from nightlight.senses.media.sensors import merged
+from tests.strategies import events
+
+SHA256 = Fingerprint(FingerprintKind.SHA256, "1" * 64)
+GOOD = Fingerprint(FingerprintKind.PDQ, "2" * 64, 50)
+POOR = Fingerprint(FingerprintKind.PDQ, "3" * 64, 49)
+UNRATED = Fingerprint(FingerprintKind.PDQ, "4" * 64)
+
+
+def match(kind: FingerprintKind, distance: int = 0, item: str = "a") -> Match:
+    return Match(bank="own", bank_kind=BankKind.OWN, item=item, kind=kind, distance=distance, threshold=31)
+
+
+class Recorder:
+    """Answers one match a fingerprint."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, list[Fingerprint]]] = []
+
+    def search(self, fingerprints: Sequence[Fingerprint]) -> list[Match]:
+        self.asked.append(("search", list(fingerprints)))
+        return [match(f.kind, 5, f.value[0]) for f in fingerprints]
+
+    def search_exact(self, fingerprints: Sequence[Fingerprint]) -> list[Match]:
+        self.asked.append(("exact", list(fingerprints)))
+        return [match(f.kind, 0, f.value[0]) for f in fingerprints if f.kind.is_exact]
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(f"a sensor never calls {name}")
+
+
+def event(*prints: Fingerprint, **more: Any) -> Any:
+    return {"id": "e", "at": "2025-06-01T12:00:00Z", "actor": {"account": "a"}, "fingerprints": prints, **more}
+
+
+def media(*prints: Fingerprint) -> Media:
+    return msgspec.convert(msgspec.to_builtins(event(*prints, kind="media")), Media)
+
+
+def screened(*prints: Fingerprint, unreadable: str | None = None) -> MediaScreened:
+    return msgspec.convert(msgspec.to_builtins(event(*prints, kind="media_screened", unreadable=unreadable)), MediaScreened)
+
+
+def test_the_exact_sensor_looks_byte_hashes_up() -> None:
+    index = Recorder()
+    (found,) = ExactMatchSensor(index).batch([SenseInput(media(SHA256, GOOD), Features())])
+    assert found.media == MediaFeatures(fingerprints=(SHA256, GOOD), matches=(match(FingerprintKind.SHA256, 0, "1"),))
+    assert [call for call, _ in index.asked] == ["exact"]
+
+
+def test_the_likeness_sensor_searches_only_what_has_structure() -> None:
+    index = Recorder()
+    given_before = Features(
+        media=MediaFeatures(fingerprints=(SHA256, GOOD, POOR, UNRATED), matches=(match(FingerprintKind.SHA256, 0, "1"),))
+    )
+    (found,) = LikenessSensor(index).batch([SenseInput(media(SHA256, GOOD, POOR, UNRATED), given_before)])
+    assert index.asked == [("search", [GOOD, UNRATED])]
+    assert found.media is not None and found.media.likeness_searched
+    assert [(m.kind, m.item) for m in found.media.matches] == [
+        (FingerprintKind.SHA256, "1"),
+        (FingerprintKind.PDQ, "2"),
+        (FingerprintKind.PDQ, "4"),
+    ]
+
+
+def test_nothing_searchable_is_not_called_searched() -> None:
+    index = Recorder()
+    (found,) = LikenessSensor(index).batch([SenseInput(media(SHA256, POOR), Features())])
+    assert found.media == MediaFeatures(fingerprints=(SHA256, POOR))
+    assert index.asked == []
+
+
+def test_why_a_file_is_unreadable_is_carried_along() -> None:
+    (found,) = ExactMatchSensor(Recorder()).batch([SenseInput(screened(SHA256, unreadable="damaged or cut short"), Features())])
+    assert found.media is not None and found.media.unreadable == "damaged or cut short"
+
+
+@pytest.mark.parametrize("sensor", [ExactMatchSensor, LikenessSensor])
+@settings(max_examples=60, deadline=None)
+@given(batch=st.lists(events(), max_size=6))
+def test_it_applies_to_media_and_keeps_what_others_found(sensor: type[Sensor], batch: list[Any]) -> None:
+    made = sensor(Recorder())  # type: ignore[call-arg]
+    mine = [e for e in batch if made.applies(e)]
+    assert mine == [e for e in batch if isinstance(e, Media | MediaScreened | StreamFrame)]
+    before = Features(text=TextFeatures(words=3))
+    found = made.batch([SenseInput(e, before) for e in mine])
+    assert len(found) == len(mine)
+    for one, given_event in zip(found, mine, strict=True):
+        assert one.text == before.text
+        assert one.media is not None and one.media.fingerprints == given_event.fingerprints
+
+
+def test_senses_and_costs() -> None:
+    exact, likeness = ExactMatchSensor(Recorder()), LikenessSensor(Recorder())
+    assert (exact.sense, exact.costly) == (Sense.MATCH_EXACT, False)
+    assert (likeness.sense, likeness.costly) == (Sense.MATCH_LIKENESS, True)
+
+
+def test_merging_keeps_each_item_once_at_its_nearest() -> None:
+    far, near, same = match(FingerprintKind.PDQ, 9), match(FingerprintKind.PDQ, 2), match(FingerprintKind.MD5)
+    assert merged([far], [same, near]) == (same, near)
+    assert merged([near], [far]) == (near,)
