@@ -79,6 +79,14 @@ def test_refuses_to_mix_subjects_and_to_assess_nothing() -> None:
         assess(None, [signal(0.1), signal(0.1, harm=Harm.SEXTORTION)], T0)
 
 
+def test_a_picture_passed_on_is_about_who_shares_it_now_and_a_conversation_about_who_began() -> None:
+    picture = Subject(SubjectKind.MEDIA, "bank/item")
+    first = assess(None, [signal(1.0, subject=picture, actor="one")], T0)
+    assert assess(first, [signal(1.0, subject=picture, actor="two")], T0).actor == "two"
+    talk = assess(None, [signal(0.5, actor="one")], T0)
+    assert assess(talk, [signal(0.5, actor="two")], T0).actor == "one"
+
+
 @given(st.floats(0, 1))
 def test_level_is_the_highest_reached(score: float) -> None:
     level = level_of(score, DEFAULT_LEVELS)

@@ -108,6 +108,8 @@ class Client(threading.Thread):
                     connection.close()
                 connection = None
                 time.sleep(0.02)
+        if connection is not None:
+            connection.close()
 
     def _send(self, connection: http.client.HTTPConnection, events: list[dict[str, object]]) -> None:
         headers = {"Authorization": f"Bearer {self._key}", "Content-Type": "application/json"}

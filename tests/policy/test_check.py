@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import cel
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nightlight.policy import PolicyError, check, default_rules, load_rules
@@ -167,6 +167,7 @@ def test_a_version_follows_the_content() -> None:
     assert load_rules(GOOD, "a").version != load_rules(GOOD + "# changed\n", "a").version
 
 
+@settings(deadline=None)
 @given(st.integers(0, len(default_text())), st.sampled_from(["", '"', "[", "}", "x", "3", "\n", "true", "= "]), st.integers(0, 3))
 def test_a_slip_anywhere_gets_an_answer(at: int, slip: str, gone: int) -> None:
     text = default_text()

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nightlight.core.case import Finding, Verdict
@@ -156,6 +156,7 @@ def test_every_harm_at_high_risk_gets_a_person(harm: Harm) -> None:
     assert of(decide(DEFAULT, message(), (None, assessment(harm))), OpenCase)
 
 
+@settings(deadline=None)
 @given(events(), st.lists(st.tuples(st.sampled_from(Harm), st.sampled_from(Level), st.sampled_from(Level)), max_size=4), st.booleans())
 def test_the_default_policy_never_fails_and_never_falls_on_a_person(
     event: EventBase, risks: list[tuple[Harm, Level, Level]], limited: bool
@@ -239,6 +240,7 @@ def test_block_outranks_hold_outranks_allow_and_nothing_is_done_twice() -> None:
     assert decide(rules, message(), (None, assessment(level=Level.LOW))).actions[0] == HoldContent(rule="a")
 
 
+@settings(deadline=None)
 @given(st.permutations(MANY.split("[[rule]]")[1:]))
 def test_the_order_of_rules_changes_nothing_that_is_done(parts: list[str]) -> None:
     def kinds(rules: Policy) -> list[Action]:

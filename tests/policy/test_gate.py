@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nightlight.core.errors import Invalid
@@ -130,12 +130,14 @@ def test_events_without_a_channel_are_ruled_as_the_service_itself() -> None:
     assert "content/service/DE: permitted" in JurisdictionGate().rule(search).cells
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(PLACES), min_size=1, max_size=5), st.sampled_from(PLACES), st.sampled_from(ChannelKind))
 def test_one_more_party_never_permits_more(places: list[str | None], more: str | None, kind: ChannelKind) -> None:
     gate = JurisdictionGate()
     assert gate.rule(said(*places, more, kind=kind)).permitted <= gate.rule(said(*places, kind=kind)).permitted
 
 
+@settings(deadline=None)
 @given(st.lists(events(), min_size=1, max_size=8))
 def test_remembered_rulings_are_those_of_a_fresh_gate(many: list[EventBase]) -> None:
     warm = JurisdictionGate()

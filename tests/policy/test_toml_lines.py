@@ -3,7 +3,7 @@ from __future__ import annotations
 import tomllib
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nightlight.policy.check import default_text
@@ -92,6 +92,7 @@ VALUES = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(VALUES, min_size=1, max_size=6))
 def test_keys_after_any_values_keep_their_lines(values: list[str]) -> None:
     text = "".join(f"key{i} = {value}\n" for i, value in enumerate(values))

@@ -23,14 +23,16 @@ class Client:
         self.key = key
         self.address = address
 
+    def transport(self) -> httpx.ASGITransport:
+        return httpx.ASGITransport(self.app, client=(self.address, 4000))  # type: ignore[arg-type]  # litestar's scope is typed more closely
+
     def request(self, method: str, path: str, **options: Any) -> httpx.Response:
         headers = dict(options.pop("headers", {}))
         if self.key is not None:
             headers.setdefault("authorization", f"Bearer {self.key}")
 
         async def send() -> httpx.Response:
-            transport = httpx.ASGITransport(self.app, client=(self.address, 4000))  # type: ignore[arg-type]
-            async with httpx.AsyncClient(transport=transport, base_url=BASE, trust_env=False) as client:
+            async with httpx.AsyncClient(transport=self.transport(), base_url=BASE, trust_env=False) as client:
                 return await client.request(method, path, headers=headers, **options)
 
         return asyncio.run(send())

@@ -101,7 +101,7 @@ def test_a_route_that_names_no_scope_is_closed_to_every_key() -> None:
 def test_a_header_that_is_not_a_known_key_is_401(header: str) -> None:
     _, client = service()
     client.key = None
-    problem(client.get("/v1/banks", headers={"authorization": header.encode("latin-1")}), 401, "unauthenticated")  # type: ignore[dict-item]
+    problem(client.get("/v1/banks", headers={"authorization": header.encode("latin-1")}), 401, "unauthenticated")
 
 
 def test_two_authorization_headers_are_401() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from typing import Any
 
 import httpx
@@ -12,9 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nightlight.core.errors import Invalid
 from nightlight.web import WebConfig
-from nightlight.web.bodies import check_depth
 from tests.web.client import BASE, Client, problem, service
 from tests.web.fakes import message
 
@@ -224,37 +221,3 @@ def test_no_path_or_query_breaks_the_service(name: str, query: str, shape: str) 
 
 
 FUZZED = service(SMALL)[1]
-
-
-def nest(value: Any) -> int:
-    """The depth of a value: the slow twin of `check_depth`."""
-    if isinstance(value, dict):
-        return 1 + max((nest(inner) for inner in value.values()), default=0)
-    if isinstance(value, list):
-        return 1 + max((nest(inner) for inner in value), default=0)
-    return 0
-
-
-DEEP = st.recursive(
-    st.text('[]{}"\\ab', max_size=8) | st.integers(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text('[]{}"\\a', max_size=4), inner, max_size=3),
-    max_leaves=30,
-)
-
-
-@settings(max_examples=400, deadline=None, derandomize=True)
-@given(DEEP, st.integers(1, 6))
-def test_depth_is_counted_as_by_the_slow_twin(value: Any, most: int) -> None:
-    body = msgspec.json.encode(value)
-    if nest(value) > most:
-        with pytest.raises(Invalid):
-            check_depth(body, most)
-    else:
-        check_depth(body, most)
-
-
-@pytest.mark.parametrize("body", [b'"' + b'\\"' * 500_000 + b"\\", b'"' * 1_000_001, b"\\" * 1_000_000, b"[]" * 500_000, b'"\\' * 500_000])
-def test_depth_is_counted_in_linear_time(body: bytes) -> None:
-    # With backtracking each of these would take hours; the suite's own time limit is the judge.
-    with contextlib.suppress(Invalid):
-        check_depth(b"[]" * 20 + body, 32)  # enough brackets that the strings must be looked at

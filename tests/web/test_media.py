@@ -101,8 +101,6 @@ BAD = {
     + b'\xff\r\nContent-Disposition: form-data; name="event"\r\n\r\nx\r\n'
     + END,
     "bare newlines": (part("event", EVENT) + END).replace(b"\r\n", b"\n"),
-    "a preamble": b"hello\r\n" * 50 + part("event", EVENT) + part("file", b"x") + END,
-    "more after the end": part("event", EVENT) + part("file", b"x") + END + b"more",
     "an event that is not JSON": part("event", b"{") + part("file", b"x") + END,
     "an event that nests": part("event", b"[" * 900) + part("file", b"x") + END,
     "an event without an id": part("event", b"{}") + part("file", b"x") + END,
@@ -130,7 +128,7 @@ def test_a_malformed_upload_is_400(name: str, small: Client) -> None:
     ],
 )
 def test_a_content_type_without_a_usable_boundary_is_400(kind: str, small: Client) -> None:
-    answer = small.request("POST", "/v1/media:screen", content=END, headers={"content-type": kind.encode("latin-1")})  # type: ignore[dict-item]
+    answer = small.request("POST", "/v1/media:screen", content=END, headers={"content-type": kind.encode("latin-1")})
     problem(answer, 400, "invalid")
 
 
@@ -156,8 +154,7 @@ def stream(client: Client, sizes: list[int], read: list[int], headers: dict[str,
             yield bytes(size)
 
     async def send() -> httpx.Response:
-        transport = httpx.ASGITransport(client.app)
-        async with httpx.AsyncClient(transport=transport, base_url=BASE, trust_env=False) as http:
+        async with httpx.AsyncClient(transport=client.transport(), base_url=BASE, trust_env=False) as http:
             given = {"authorization": f"Bearer {client.key}", "content-type": f"multipart/form-data; boundary={BOUNDARY}", **headers}
             return await http.post("/v1/media:screen", content=chunks(), headers=given)
 
@@ -184,8 +181,7 @@ def test_only_so_many_uploads_are_in_memory_at_once() -> None:
     headers = {"authorization": f"Bearer {client.key}", "content-type": f"multipart/form-data; boundary={BOUNDARY}"}
 
     async def together() -> list[int]:
-        transport = httpx.ASGITransport(client.app)
-        async with httpx.AsyncClient(transport=transport, base_url=BASE, trust_env=False) as http:
+        async with httpx.AsyncClient(transport=client.transport(), base_url=BASE, trust_env=False) as http:
             posts = [http.post("/v1/media:screen", content=upload(screened(f"m{n}"), b"x"), headers=headers) for n in range(2)]
             return [answer.status_code for answer in await asyncio.gather(*posts)]
 
@@ -203,8 +199,7 @@ def test_a_trickling_body_is_given_up() -> None:
             await asyncio.sleep(0.02)
 
     async def send() -> httpx.Response:
-        transport = httpx.ASGITransport(client.app)
-        async with httpx.AsyncClient(transport=transport, base_url=BASE, trust_env=False) as http:
+        async with httpx.AsyncClient(transport=client.transport(), base_url=BASE, trust_env=False) as http:
             headers = {"authorization": f"Bearer {client.key}", "content-type": "application/json"}
             return await http.post("/v1/events", content=trickle(), headers=headers)
 

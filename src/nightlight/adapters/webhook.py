@@ -94,12 +94,10 @@ class Dispatcher:
             _usable(endpoint)
         self._outbox, self._endpoints = outbox, dict(endpoints)
         self._clock: Clock = clock or SystemClock()
-        self._poll_s, self._most, self._parallel = poll_s, most, parallel
+        self._poll_s, self._most = poll_s, most
         self._backoff, self._jitter = backoff or Backoff(), jitter
-        # The environment's proxies and passwords are not ours to use; a redirect would carry the message where nobody agreed to.
-        self._client = httpx.Client(
-            timeout=timeout_s, follow_redirects=False, trust_env=False, limits=httpx.Limits(max_connections=2 * parallel)
-        )
+        self._timeout_s = timeout_s
+        self._made: httpx.Client | None = None
         self._pool = ThreadPoolExecutor(parallel, thread_name_prefix="webhook")
         self._busy: set[str] = set()
         self._lock = threading.Lock()
@@ -124,7 +122,8 @@ class Dispatcher:
         if self._thread is not None:
             self._thread.join()
         self._pool.shutdown(wait=True, cancel_futures=True)
-        self._client.close()
+        if self._made is not None:
+            self._made.close()
 
     def run_once(self, now: datetime | None = None) -> Round:
         """Attempt everything due, at most `most` messages, and wait until that is done. `now`: due by then; by default the clock's."""
@@ -206,12 +205,21 @@ class Dispatcher:
         headers |= signed_headers(endpoint.secret, delivery.key, delivery.body, self._clock.now())
         try:
             # The answer's body is never read: it is not ours to keep, and a receiver could make it endless.
-            with self._client.stream("POST", endpoint.url, content=delivery.body, headers=headers) as response:
+            with self._client().stream("POST", endpoint.url, content=delivery.body, headers=headers) as response:
                 return self._judge(response)
         except httpx.TransportError as error:
             return _Outcome(type(error).__name__, unreachable=isinstance(error, httpx.TimeoutException | httpx.ConnectError))
         except Exception as error:
             return _Outcome(type(error).__name__)
+
+    def _client(self) -> httpx.Client:
+        """Made on first use: reading the certificates takes longer than many a command line that never sends anything."""
+        with self._lock:
+            if self._made is None:
+                # The environment's proxies and passwords are not ours to use; a redirect would carry the message where nobody
+                # agreed to.
+                self._made = httpx.Client(timeout=self._timeout_s, follow_redirects=False, trust_env=False)
+            return self._made
 
     def _judge(self, response: httpx.Response) -> _Outcome:
         status = response.status_code

@@ -66,7 +66,7 @@ class Nightlight:
         self.keys = self.database.keys
         self.discovery = discover()
         self.detectors = dict(self.discovery.detectors) if detectors is None else detectors
-        self.gate = JurisdictionGate(_table(home / settings.gate) if settings.gate else None)
+        self.gate = JurisdictionGate(_table(home / settings.gate) if settings.gate else None, home=settings.place)
         self.policies = Policies(self.database.policies)
         self.stats = Stats(clock.now)
 

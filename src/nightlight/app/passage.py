@@ -9,14 +9,16 @@ from typing import NamedTuple
 from msgspec import Struct, field, structs
 
 from nightlight.actions import Effects
+from nightlight.assess import assess
 from nightlight.core.assessment import Assessment
 from nightlight.core.decision import Action, Decision, Helpline, Instruction
 from nightlight.core.detect import Fact
 from nightlight.core.event import EventBase
 from nightlight.core.features import Features
 from nightlight.core.gate import Permission
+from nightlight.core.harm import Harm, Level
 from nightlight.core.services import Answer
-from nightlight.core.signal import Signal
+from nightlight.core.signal import Signal, Subject
 
 
 class Admitted(Struct, frozen=True, kw_only=True):
@@ -53,6 +55,19 @@ class Passage(Struct, kw_only=True):
     @property
     def event(self) -> EventBase:
         return self.admitted.event
+
+
+def move(current: dict[tuple[Subject, Harm], Assessment], signals: Sequence[Signal], levels: Mapping[Level, float]) -> list[Moved]:
+    """Fuse signals into the current assessments, which it updates; what changed comes back."""
+    grouped: dict[tuple[Subject, Harm], list[Signal]] = {}
+    for signal in signals:
+        grouped.setdefault((signal.subject, signal.harm), []).append(signal)
+    moved = []
+    for at, together in grouped.items():
+        previous = current.get(at)
+        current[at] = assess(previous, together, max(s.at for s in together), levels=levels)
+        moved.append(Moved(previous, current[at]))
+    return moved
 
 
 def answer_of(

@@ -5,7 +5,7 @@ Only `read` and `commit` touch the store; gate, senses, fold, assess and policy 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 
 import msgspec
@@ -14,10 +14,9 @@ from msgspec import Struct, structs
 
 from nightlight.actions import plan
 from nightlight.app.fold import Folder, Memory
-from nightlight.app.passage import Admitted, Moved, Passage, answer_of
+from nightlight.app.passage import Admitted, Passage, answer_of, move
 from nightlight.app.policies import InForce
 from nightlight.app.senses import Sensed, Senses
-from nightlight.assess import assess
 from nightlight.core.assessment import Assessment
 from nightlight.core.clock import Clock
 from nightlight.core.decision import Decision, Helpline, OpenCase
@@ -26,10 +25,9 @@ from nightlight.core.errors import Busy, Conflict, NightlightError, StaleHead
 from nightlight.core.event import EventBase, UserReport
 from nightlight.core.features import Features
 from nightlight.core.gate import DataKind, Gate
-from nightlight.core.harm import Harm, Level
+from nightlight.core.harm import Level
 from nightlight.core.ports import AuditEntry, ContactLimit, Head, PipelineStore, Sealer, StoredEvent, Work
 from nightlight.core.services import Answer
-from nightlight.core.signal import Signal, Subject
 from nightlight.policy import instruct
 
 log = structlog.get_logger("nightlight.pipeline")
@@ -114,8 +112,7 @@ class Pipeline:
 
     def sense(self, batch: Sequence[Passage]) -> None:
         """The cheap senses on everything whose content may be read, and what the second hop last said of the accounts."""
-        accounts = list(dict.fromkeys(party.account for p in batch for party in (p.event.actor, *p.event.targets)))
-        summaries = self.parts.store.summaries(accounts)
+        summaries = self.parts.store.summaries(parties(p.event for p in batch))
         readable = [p for p in batch if may_read(p.event, p.permission.permitted)]
         tails = self.parts.store.tails([direction(p.event) for p in readable], self.parts.clock.now())
         for p in batch:
@@ -135,13 +132,13 @@ class Pipeline:
         subjects = list(dict.fromkeys(signal.subject for p in batch for signal in p.signals))
         current = dict(self.parts.store.assessments(subjects)) if subjects else {}
         for p in batch:
-            p.moved = move(current, p.signals, self.parts)
+            p.moved = move(current, p.signals, self.parts.levels)
 
     def decide(self, batch: Sequence[Passage]) -> dict[str, ContactLimit]:
         """The live and the shadow policy; limits that one event sets bind the next. Returns the new limits."""
         now = self.parts.clock.now()
         live, shadow = self.parts.policies.live, self.parts.policies.shadow
-        in_force = dict(self.parts.store.limits(list(dict.fromkeys(p.event.actor.account for p in batch)), now))
+        in_force = dict(self.parts.store.limits(parties(p.event for p in batch), now))
         new: dict[str, ContactLimit] = {}
         for p in batch:
             limited = p.event.actor.account in in_force
@@ -202,7 +199,6 @@ class Pipeline:
 
     def _stored(self, p: Passage, preserve: bool) -> StoredEvent:
         event = p.event
-        accounts = tuple(dict.fromkeys(party.account for party in (event.actor, *event.targets)))
         return StoredEvent(
             id=event.id,
             at=event.at,
@@ -210,7 +206,7 @@ class Pipeline:
             kind=event.kind,
             conversation=event.conversation,
             actor=event.actor.account,
-            accounts=accounts,
+            accounts=tuple(parties([event])),
             body_mac=p.admitted.body_mac,
             sealed=self.parts.sealer.seal(msgspec.msgpack.encode(event), f"event:{event.id}"),
             expires_at=p.admitted.received_at + self.parts.keep_for,
@@ -223,21 +219,13 @@ def may_read(event: EventBase, permitted: frozenset[DataKind]) -> bool:
     return (DataKind.REPORTED if isinstance(event, UserReport) else DataKind.CONTENT) in permitted
 
 
+def parties(events: Iterable[EventBase]) -> list[str]:
+    """Every account of those events, each once."""
+    return list(dict.fromkeys(party.account for event in events for party in (event.actor, *event.targets)))
+
+
 def direction(event: EventBase) -> str:
     return f"{event.conversation}|{event.actor.account}"
-
-
-def move(current: dict[tuple[Subject, Harm], Assessment], signals: Sequence[Signal], parts: Parts) -> list[Moved]:
-    """Fuse signals into the current assessments, which it updates; what changed comes back."""
-    grouped: dict[tuple[Subject, Harm], list[Signal]] = {}
-    for signal in signals:
-        grouped.setdefault((signal.subject, signal.harm), []).append(signal)
-    moved = []
-    for at, together in grouped.items():
-        previous = current.get(at)
-        current[at] = assess(previous, together, max(s.at for s in together), levels=parts.levels)
-        moved.append(Moved(previous, current[at]))
-    return moved
 
 
 def latest(batch: Sequence[Passage]) -> list[Assessment]:

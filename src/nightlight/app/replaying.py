@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from nightlight.app.pipeline import move
+from nightlight.app.passage import move
 from nightlight.core.assessment import Assessment
 from nightlight.core.event import Event, EventBase
 from nightlight.core.features import Features
@@ -48,7 +48,7 @@ def judged_from_store(nightlight: Nightlight) -> Iterator[Judged]:
                 event=event,
                 at=stored.received_at,
                 permission=nightlight.gate.rule(event),
-                moved=tuple((m.previous, m.current) for m in move(current, signals, nightlight.parts)),
+                moved=tuple((m.previous, m.current) for m in move(current, signals, nightlight.parts.levels)),
                 matches=_matches(signals),
                 unreadable=unreadable_of(event, Features()),
                 limited=any(limit.until > stored.received_at for limit in before),

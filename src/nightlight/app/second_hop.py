@@ -13,14 +13,14 @@ from msgspec import structs
 
 from nightlight.actions import Effects, plan
 from nightlight.app.fold import Memory
-from nightlight.app.passage import Moved
-from nightlight.app.pipeline import Parts, audit_of, move
+from nightlight.app.passage import Moved, move
+from nightlight.app.pipeline import Parts, audit_of, parties
 from nightlight.core.decision import Decision, LimitContact, Notify, OpenCase, Preserve
 from nightlight.core.detect import Fact, KeyKind
 from nightlight.core.errors import StaleHead
 from nightlight.core.event import Event, EventBase
 from nightlight.core.features import AccountSummary, Features
-from nightlight.core.ports import StoredEvent, Work
+from nightlight.core.ports import ContactLimit, StoredEvent, Work
 from nightlight.core.signal import Signal
 
 log = structlog.get_logger("nightlight.second_hop")
@@ -87,13 +87,16 @@ class SecondHop:
         decisions: list[Decision] = []
         effects: list[Effects] = []
         moved: list[Moved] = []
+        in_force: dict[str, ContactLimit] = {}
         for number, fact, signal in raised:
-            moves = move(current, [signal], self.parts)
+            moves = move(current, [signal], self.parts.levels)
             moved.extend(moves)
             stored = self.parts.store.event(fact.event)
             if stored is not None:  # erased or past its retention: the risk stands, but nothing is left to act on
                 event = self._open(stored)
-                decision = self._decide(event, moves, f"{fact.event}#{number}")
+                bound = self.parts.store.limits(parties([event]), self.parts.clock.now())
+                decision = self._decide(event, moves, f"{fact.event}#{number}", limited=event.actor.account in bound)
+                in_force.update(bound)
                 decisions.append(decision)
                 effects.append(plan(event, decision, [m.current for m in moves], decision.at))
         return structs.replace(
@@ -102,15 +105,15 @@ class SecondHop:
             assessments=list({(m.current.subject, m.current.harm): m.current for m in moved}.values()),
             decisions=decisions,
             cases=[case for e in effects for case in e.cases],
-            limits=list({limit.account: limit for e in effects for limit in e.limits}.values()),
+            limits=list({limit.account: limit for e in effects for limit in e.limits if limit.account not in in_force}.values()),
             outbox=[message for e in effects for message in e.outbox if message.endpoint in self.parts.endpoints],
             audit=[audit_of(d) for d in decisions],
         )
 
-    def _decide(self, event: EventBase, moves: Sequence[Moved], id: str) -> Decision:
+    def _decide(self, event: EventBase, moves: Sequence[Moved], id: str, *, limited: bool) -> Decision:
         permission = self.parts.gate.rule(event)
         decision = self.parts.policies.live.decide(
-            event, Features(), permission, moves, limited=False, now=self.parts.clock.now(), late=True
+            event, Features(), permission, moves, limited=limited, now=self.parts.clock.now(), late=True
         )
         late = tuple(a for a in decision.actions if isinstance(a, _LATE_ACTIONS))
         return structs.replace(decision, event_id=id, actions=late)

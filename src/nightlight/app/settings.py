@@ -55,6 +55,8 @@ class Settings(_Part, frozen=True, kw_only=True):
     """SQLAlchemy URL; None: an SQLite file in the home folder."""
     gate: str | None = None
     """Path of a jurisdiction table, relative to the home folder; None: the one that ships."""
+    place: Annotated[str, Meta(pattern=r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$")] | None = None
+    """Place of parties for whom the service gives none, such as a game run for one country; None: unknown, so nothing is scanned."""
     server: Server = Server()
     retention: Retention = Retention()
     levels: Mapping[Level, Annotated[float, Meta(gt=0, le=1)]] = msgspec.field(default_factory=lambda: dict(DEFAULT_LEVELS))
@@ -76,6 +78,8 @@ def load(home: Path, environ: Mapping[str, str] | None = None) -> Settings:
         raw = tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         if url := environ.get("NIGHTLIGHT_DATABASE"):
             raw["database"] = url
+        if place := environ.get("NIGHTLIGHT_PLACE"):
+            raw["place"] = place
         for name in ("host", "port"):
             if value := environ.get(f"NIGHTLIGHT_{name.upper()}"):
                 raw.setdefault("server", {})[name] = int(value) if name == "port" and value.isdigit() else value

@@ -19,6 +19,7 @@ class Status:
 
     def ready(self) -> Sequence[ReadyCheck]:
         g = self._graph
+        unconfirmed = g.gate.unconfirmed()
         problems, undecided, failing = g.discovery.problems, g.gate.undecided(), g.background.failing
         missing = sorted((g.policies.live.rules.endpoints | {"lead"}) - g.parts.endpoints)
         return [
@@ -28,6 +29,9 @@ class Status:
             ReadyCheck(name="policy", ok=g.policies.problem is None, detail=g.policies.problem or g.policies.live.version),
             # A service may be right to leave a place undecided: nothing is scanned there, and somebody should know.
             ReadyCheck(name="gate", ok=not undecided, detail=_said(undecided) or "every cell met is decided", blocking=False),
+            ReadyCheck(
+                name="gate-confirmed", ok=not unconfirmed, detail=_said(unconfirmed) or "somebody stands by every cell met", blocking=False
+            ),
             ReadyCheck(name="endpoints", ok=not missing, detail=_missing(missing), blocking=False),
             ReadyCheck(name="chores", ok=not failing, detail=_said([f"{k}: {v}" for k, v in failing.items()]) or "all run", blocking=False),
         ]

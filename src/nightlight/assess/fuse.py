@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from nightlight.core.assessment import DEFAULT_LEVELS, Assessment, Contribution
 from nightlight.core.harm import Level, Stage
-from nightlight.core.signal import Evidence, Signal
+from nightlight.core.signal import Evidence, Signal, SubjectKind
 
 HALF_LIFE = timedelta(days=30)
 """After so long without new evidence a contribution counts half. Chosen, not measured: extortion and grooming run over days to
@@ -57,7 +57,10 @@ def assess(
     for signal in signals:
         contributions[signal.detector] = _stronger(contributions.get(signal.detector), signal, now, half_life)
         stages.update(dict.fromkeys(signal.stages))
-        actor, protects = actor or signal.actor, protects or signal.protects
+        if subject.kind is SubjectKind.MEDIA:  # passed on by many: whoever shares it now, not who was seen with it first
+            actor, protects = signal.actor, signal.protects
+        else:
+            actor, protects = actor or signal.actor, protects or signal.protects
 
     miss = 1.0
     for c in contributions.values():

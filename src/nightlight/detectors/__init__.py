@@ -53,6 +53,8 @@ def discover() -> Discovery:
     for door in (*_built_in(), *_offered()):
         try:
             detector = _enter(door.open())
+            if not detector.card.name.strip():
+                raise ValueError("its card has no name")
             if detector.card.name in found:
                 raise ValueError(f"another detector is already called {detector.card.name!r}")
             found[detector.card.name] = detector

@@ -113,7 +113,8 @@ def _seeds() -> st.SearchStrategy[int]:
 
 
 def _canonical(value: Any) -> bytes:
-    return msgspec.msgpack.encode(value, order="deterministic")
+    """Equal bytes for equal data, whatever the order of its sets and mappings."""
+    return msgspec.msgpack.encode(msgspec.to_builtins(value, str_keys=True, order="deterministic"))
 
 
 # What the folder must hold
@@ -478,16 +479,18 @@ def refusals_never_lower_the_other_side(bench: Workbench) -> None:
 
     def holds(drawn: tuple[Sensed, tuple[Example, int], int]) -> None:
         refusal, (base, last), where = drawn
-        upto = bench.sensed(base)[: last + 1]
-        where %= len(upto)
-        reply = answered(refusal, upto[where].event, "refusal")
-        after = run(bench.detector, (*upto[: where + 1], reply, *upto[where + 1 :])).final
-        trace = bench.trace(base)
-        for key in _moved(trace, last):
-            score = trace.steps[last].risks[key]
+        upto, step = bench.sensed(base)[: last + 1], bench.trace(base).steps[last]
+        for signal in step.all_signals:
+            actor, about = signal.actor or step.event.actor.account, (signal.subject, signal.harm)
+            theirs = [at for at, one in enumerate(upto) if one.event.actor.account == actor]
+            if signal.abstained or not theirs:
+                continue
+            at = theirs[where % len(theirs)]
+            reply = answered(refusal, upto[at].event, "refusal")
+            after = run(bench.detector, (*upto[: at + 1], reply, *upto[at + 1 :])).final.get(about, 0.0)
             require(
-                after.get(key, 0.0) >= score - ROUNDING,
-                f"{key[1]} of the {key[0].kind} fell from {score:.4f} to {after.get(key, 0.0):.4f} when the other side refused",
+                after >= step.risks[about] - ROUNDING,
+                f"{signal.harm} of the {signal.subject.kind} fell from {step.risks[about]:.4f} to {after:.4f} when the other side refused",
                 base.name,
             )
 

@@ -24,8 +24,6 @@ class WebConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Events in one batch."""
     max_media: Size = 32 * MIB
     """The file part of one upload."""
-    max_depth: Annotated[int, Meta(gt=0, le=200)] = 32
-    """Nesting of arrays and objects in any JSON body. Ours needs five; msgspec itself gives up near a thousand."""
     max_uploads: Count = 8
     """Uploads held in memory at once; one more is told to come back. With `max_media` this bounds the memory of the media door."""
 

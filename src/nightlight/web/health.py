@@ -63,7 +63,7 @@ async def readyz(request: Req) -> Response[bytes]:
 )
 async def metrics(request: Req) -> Response[bytes]:
     body = await asyncio.to_thread(hands_of(request).services.status.metrics)
-    return Response(body, media_type="text/plain; version=0.0.4; charset=utf-8")
+    return Response(body, media_type="text/plain; version=0.0.4")
 
 
 HEALTH_ROUTES = (healthz, readyz, metrics)

@@ -180,7 +180,7 @@ async def live_json(request: Req) -> Response[bytes]:
 async def live_page(request: Req) -> Response[str]:
     live = shown(await asyncio.to_thread(hands_of(request).services.status.live))
     body = environment().get_template("live.html").render(live=live)
-    return Response(body, media_type="text/html; charset=utf-8")
+    return Response(body, media_type="text/html")
 
 
 STATIC_TYPES = {"console.css": "text/css", "live.js": "text/javascript", "icon.svg": "image/svg+xml"}
@@ -205,7 +205,7 @@ async def static_file(request: Req) -> Response[bytes]:
     headers = {"etag": tag, "cache-control": "no-cache"}
     if header(request, b"if-none-match") == tag:
         return Response(b"", status_code=304, headers=headers)
-    return Response(body, media_type=f"{STATIC_TYPES[name]}; charset=utf-8", headers=headers)
+    return Response(body, media_type=STATIC_TYPES[name], headers=headers)
 
 
 LIVE_ROUTES = (live_json, live_page, static_file)

@@ -228,14 +228,23 @@ class Person:
     # -- export --------------------------------------------------------------------------------------------------------------------
 
     def export(self, by: str) -> Iterator[bytes]:
-        """Everything held about the account, opened: one JSON object a line, each with `type`. Recorded before the first line."""
+        """Everything held about the account, opened: one JSON object a line, each with `type`; no line where nothing is held.
+
+        Recorded in the audit before the first line.
+        """
         entry = AuditEntry(at=self._db.clock.now(), actor=by, action="export", target=self._commitment)
         self._db.audit.append([entry])
+        known = bool(self._db.pipeline.original_accounts([self._id]))
+        header = msgspec.json.encode({"type": "account", "account": self._name, "pseudonym": self._id}) + b"\n"
+        if known:
+            yield header
         for line in self._lines():
+            if not known:
+                yield header
+                known = True
             yield msgspec.json.encode(line) + b"\n"
 
     def _lines(self) -> Iterator[dict[str, Any]]:
-        yield {"type": "account", "account": self._name, "pseudonym": self._id}
         yield from self._event_lines()
         a, f = assessments.c, facts.c
         where = or_(a.actor == self._id, a.protects == self._id, self._names(a.subject_id))

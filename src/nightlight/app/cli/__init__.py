@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 import nightlight
-from nightlight.app.cli import audit, bank, bench, database, demo, keys, media, people, policy, screen, serve
+from nightlight.app.cli import audit, bank, bench, database, demo, evaluate, keys, media, people, policy, screen, serve
 from nightlight.app.cli.common import Exit, exit_code
 from nightlight.core.errors import NightlightError
 
@@ -33,6 +33,7 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(people.limits, name="limits")
 app.add_typer(people.outbox, name="outbox")
 app.command("cases")(people.cases)
+app.command("detectors")(evaluate.detectors)
 app.command("migrate")(database.migrate)
 app.command("backup")(database.backup)
 app.command("restore")(database.restore)
@@ -40,6 +41,7 @@ app.command("retention")(database.retention)
 app.command("erase")(database.erase)
 app.command("export")(database.export)
 app.add_typer(audit.app, name="audit")
+app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(bench.app, name="bench")
 
 

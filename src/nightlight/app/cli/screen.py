@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -21,6 +22,9 @@ CHUNK = 200
 
 def screen(
     file: Annotated[Path, typer.Argument(help="Wire events, one JSON object a line; - reads standard input.", allow_dash=True)],
+    place: Annotated[
+        str | None, typer.Option(help="Place of parties for whom the file gives none, such as GB.", envvar="NIGHTLIGHT_PLACE")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Decide about every event of a file, in order, and keep what was decided in the home folder.
@@ -28,7 +32,9 @@ def screen(
     A line that is not a valid event is reported with its number and the others are processed; the exit code is then 2.
     """
     lines = sys.stdin.buffer.read().splitlines() if str(file) == "-" else _read(file)
-    bad = 0
+    if place is not None:
+        os.environ["NIGHTLIGHT_PLACE"] = place
+    bad = unread = 0
     levels: Counter[str] = Counter()
     with opened(engine=True) as nightlight:
         for answer in _answers(nightlight, lines):
@@ -37,6 +43,7 @@ def screen(
                 typer.secho(answer, err=True, fg="yellow")
                 continue
             levels[answer.decision.level] += 1
+            unread += not any(cell.startswith(("content", "reported")) and cell.endswith("permitted") for cell in answer.decision.gate)
             if as_json:
                 emit(answer.decision)
             elif answer.decision.level != "none":
@@ -44,6 +51,13 @@ def screen(
     if not as_json:
         typer.echo(f"{sum(levels.values())} events decided: " + (", ".join(f"{n} {level}" for level, n in levels.most_common()) or "none"))
         typer.echo("Scores are uncalibrated: levels begin where `levels` in nightlight.toml says.")
+    if unread:
+        typer.secho(
+            f"{unread} events were not looked at: the jurisdiction gate permits no scanning where their parties are, or their place is "
+            "unknown. See `gate` in each decision; --place says where parties are for whom the file gives none.",
+            err=True,
+            fg="yellow",
+        )
     if bad:
         raise typer.Exit(Exit.USAGE)
 

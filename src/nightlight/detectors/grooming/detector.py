@@ -129,7 +129,7 @@ class Grooming(BaseDetector):
         addressed = {short(t.account) for t in event.targets} or set(talk.uneasy) - {me}
         if asks and any(who in addressed and at - since <= MONTH for who, since in talk.uneasy.items()):
             strongest = max(asks, key=lambda finding: finding.strength)
-            found.append(Finding("persists", 1.0, Evidence(event.id, PERSISTED, strongest.evidence.span, "persists")))
+            found.append(Finding("persists", strongest.strength, Evidence(event.id, PERSISTED, strongest.evidence.span, "persists")))
         if not found:
             changed: dict[Key, Any] = {own: before.aged(at).quieter()} if before.cues else {}
             return Observation({**changed, shared: talk} if talk is not states[shared] else changed)

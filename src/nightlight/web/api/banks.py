@@ -24,7 +24,7 @@ from nightlight.web.api.wire import (
     UploadedItem,
     check_fingerprints,
 )
-from nightlight.web.bodies import Req, check_depth, decode, query, query_count, read_json
+from nightlight.web.bodies import Req, decode, query, query_count, read_json
 from nightlight.web.hands import caller_of, hands_of
 from nightlight.web.multipart_body import read_parts
 from nightlight.web.route import Binary, Doc, endpoint, json_response
@@ -42,7 +42,7 @@ _fingerprint_query = msgspec.json.Decoder(FingerprintQuery)
 async def body_of(request: Req) -> bytes:
     query(request)
     config = hands_of(request).config
-    return await read_json(request, config.max_body, config.body_deadline_s, config.max_depth)
+    return await read_json(request, config.max_body, config.body_deadline_s)
 
 
 def name_in_path(request: Req, parameter: str) -> str:
@@ -159,7 +159,6 @@ async def upload_item(request: Req) -> Response[bytes]:
         parts = await read_parts(request, {"item": config.max_body, "file": config.max_media}, config.body_deadline_s)
         if not parts.get("file"):
             raise Invalid("this part is missing or empty", field="file")
-        check_depth(parts.get("item", b""), config.max_depth)
         told = decode(parts["item"], _uploaded_item) if "item" in parts else UploadedItem()
 
         def work() -> BankItem:

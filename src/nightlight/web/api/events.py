@@ -9,10 +9,9 @@ from typing import TypeVar
 from litestar import Response
 
 from nightlight.core.errors import Busy, Invalid, NightlightError, NotFound, TooLarge
-from nightlight.core.event import Event
 from nightlight.core.services import Answer, Caller, Scope
 from nightlight.web import problems
-from nightlight.web.api.wire import BatchAnswer, EventAnswer, EventBatch, answer_for
+from nightlight.web.api.wire import SENT_EVENT, BatchAnswer, EventAnswer, EventBatch, answer_for
 from nightlight.web.bodies import Req, path_id, query, read_json
 from nightlight.web.hands import caller_of, hands_of
 from nightlight.web.route import Doc, endpoint, json_response
@@ -37,7 +36,7 @@ def decoded(decode: Callable[[bytes], T], body: bytes) -> T:
         summary="Send one event and get the instructions",
         description="Answers after the commit. The same id with the same body always gets the same answer; with another body, 409.",
         tag="Events",
-        body=Event,
+        body=SENT_EVENT,
         answers={200: EventAnswer},
         problems=(409, 503),
     ),
@@ -47,7 +46,7 @@ async def post_event(request: Req) -> Response[bytes]:
     hands = hands_of(request)
     config = hands.config
     query(request)
-    body = await read_json(request, config.max_body, config.body_deadline_s, config.max_depth)
+    body = await read_json(request, config.max_body, config.body_deadline_s)
     events = hands.services.events
     future = events.submit(decoded(events.decode, body))
     if not await settled(future, config.commit_deadline_s):
@@ -72,7 +71,7 @@ async def post_batch(request: Req) -> Response[bytes]:
     hands = hands_of(request)
     config = hands.config
     query(request)
-    body = await read_json(request, config.max_batch_body, config.body_deadline_s, config.max_depth)
+    body = await read_json(request, config.max_batch_body, config.body_deadline_s)
     events = hands.services.events
     parsed = decoded(events.decode_batch, body)
     if len(parsed) > config.max_batch:

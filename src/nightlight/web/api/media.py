@@ -13,11 +13,11 @@ from litestar import Response
 from msgspec import Meta, Struct
 
 from nightlight.core.errors import Busy, Invalid, NotFound
-from nightlight.core.event import Id, Media, MediaScreened
+from nightlight.core.event import Id, Media
 from nightlight.core.services import Answer, Job, Scope
 from nightlight.web.api.events import NOT_YET, decoded
-from nightlight.web.api.wire import EventAnswer, answer_for
-from nightlight.web.bodies import Req, check_depth, decode, media_type, path_id, query, read_json
+from nightlight.web.api.wire import EventAnswer, UploadEvent, answer_for
+from nightlight.web.bodies import Req, decode, media_type, path_id, query, read_json
 from nightlight.web.hands import Hands, caller_of, hands_of
 from nightlight.web.multipart_body import read_parts
 from nightlight.web.route import Binary, Doc, endpoint, json_response
@@ -39,13 +39,13 @@ _named = msgspec.json.Decoder(Named)
     Doc(
         summary="Screen a picture or video",
         description=(
-            "Either multipart/form-data with the parts `event` (a `media_screened` event without fingerprints) and `file` (the bytes), "
+            "Either multipart/form-data with the parts `event` (as `UploadEvent`) and `file` (the bytes), "
             "or a JSON `media` event with fingerprints that the service computed itself. Answers at once, or 202 with a job where the "
             "screening takes longer than the documented deadline. The bytes are never written to disk unsealed."
         ),
         tag="Media",
         body=Media,
-        parts={"event": MediaScreened, "file": Binary},
+        parts={"event": UploadEvent, "file": Binary},
         query={"notify": (Annotated[str, Meta(pattern=ENDPOINT_NAME)], "Webhook endpoint told when a job is done")},
         answers={200: EventAnswer, 202: Job},
         problems=(409, 503),
@@ -61,7 +61,7 @@ async def screen_media(request: Req) -> Response[bytes]:
         with hands.uploads.hold():
             return await screen_upload(request, hands, notify)
     config = hands.config
-    body = await read_json(request, config.max_body, config.body_deadline_s, config.max_depth)
+    body = await read_json(request, config.max_body, config.body_deadline_s)
     event = decoded(hands.services.events.decode, body)
     if not isinstance(event, Media):
         raise Invalid("an event of kind media, with fingerprints; to send bytes, use multipart/form-data", field="kind")
@@ -77,7 +77,6 @@ async def screen_upload(request: Req, hands: Hands, notify: str | None) -> Respo
     for name in ("event", "file"):
         if not parts.get(name):
             raise Invalid("this part is missing or empty", field=name)
-    check_depth(parts["event"], config.max_depth)
     event_id = decode(parts["event"], _named).id
     # In a thread: it opens the envelope and queues the bytes, which may be many.
     future: Future[Answer] = await asyncio.to_thread(decoded, lambda envelope: media.screen(envelope, parts["file"]), parts["event"])

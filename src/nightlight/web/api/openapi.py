@@ -11,9 +11,9 @@ from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 
-from nightlight.core.event import Event, Id
+from nightlight.core.event import Id
 from nightlight.core.fingerprint import FingerprintKind
-from nightlight.web.api.wire import Replayed
+from nightlight.web.api.wire import SENT_EVENT, Replayed
 from nightlight.web.config import WebConfig
 from nightlight.web.guards import SCOPES
 from nightlight.web.problems import MEDIA_TYPE, Problem
@@ -26,8 +26,7 @@ DESCRIPTION = """\
 Send what happens on your service; get back what to do for each party, in neutral codes that say nothing about suspicion.
 
 Every endpoint under `/v1` needs the header `Authorization: Bearer <API key>`; keys are made by `nightlight keys create`.
-Errors are RFC 9457 problems. Limits: {body} bytes a body, {batch_body} bytes and {batch} events a batch, {media} bytes a file,
-{depth} levels of nesting."""
+Errors are RFC 9457 problems. Limits: {body} bytes a body, {batch_body} bytes and {batch} events a batch and {media} bytes a file."""
 
 STATUS = {
     200: "Done",
@@ -63,6 +62,7 @@ def document(app: Litestar, config: WebConfig) -> Json:
     """The OpenAPI 3.1 document of the app."""
     endpoints = sorted(documented(app), key=lambda found: (found[1], found[0]))
     schemas = Schemas([kind for _, _, _, doc in endpoints for kind in types_of(doc)])
+    schemas.components["EventBatch"]["properties"]["events"]["maxItems"] = config.max_batch
     paths: dict[str, Json] = {}
     for method, path, handler, doc in endpoints:
         paths.setdefault(path, {})[method.lower()] = operation(path, handler, doc, schemas)
@@ -82,7 +82,6 @@ def document(app: Litestar, config: WebConfig) -> Json:
                 batch_body=config.max_batch_body,
                 batch=config.max_batch,
                 media=config.max_media,
-                depth=config.max_depth,
             ),
         },
         "servers": [{"url": "/"}],
@@ -171,7 +170,7 @@ class Schemas:
     """JSON Schemas of the types, as references into `components`."""
 
     def __init__(self, kinds: list[Any]) -> None:
-        wanted = [Event, Id, Problem, Replayed, *kinds]
+        wanted = [SENT_EVENT, Id, Problem, Replayed, *kinds]
         made, components = msgspec.json.schema_components(wanted, ref_template=REF)
         event = made[0]
         self.components: Json = {name: self._shorten(schema, event) for name, schema in sorted(components.items())}

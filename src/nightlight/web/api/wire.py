@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from operator import or_
 from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -9,7 +11,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from nightlight.core.case import Case
 from nightlight.core.decision import Decision, Instruction
 from nightlight.core.errors import Invalid
-from nightlight.core.event import Event, Id
+from nightlight.core.event import EVENT_TYPES, EventBase, Id, MediaScreened
 from nightlight.core.fingerprint import PDQ_THRESHOLD, Bank, BankItem, BankKind, Fingerprint, FingerprintKind, Match
 from nightlight.core.services import Answer, Caller, DeadLetter, Scope
 
@@ -27,12 +29,24 @@ def or_problem(name: str) -> Meta:
     return Meta(extra_json_schema={"anyOf": [{"$ref": f"#/components/schemas/{one}"} for one in (name, "Problem")]})
 
 
+SENT_EVENT: Any = reduce(or_, (kind for kind in EVENT_TYPES if kind is not MediaScreened))
+"""What may be sent as an event: every kind but the one that Nightlight makes itself from an upload."""
+
+
 class Body(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base of what callers send: a misspelt field is an error, never lost in silence."""
 
 
 class EventBatch(Body, frozen=True, kw_only=True):
-    events: Annotated[tuple[Event, ...], Meta(min_length=1)]
+    """Described here; read by the ingest service, event by event."""
+
+    events: Annotated[tuple[Annotated[Any, Meta(extra_json_schema={"$ref": "#/components/schemas/Event"})], ...], Meta(min_length=1)]
+
+
+class UploadEvent(EventBase, frozen=True, kw_only=True, tag="media_screened"):
+    """The part `event` of an upload: everything about the sharing but the fingerprints, which come of the bytes."""
+
+    media_id: Id | None = None
 
 
 class EventAnswer(Struct, frozen=True, kw_only=True, omit_defaults=True):

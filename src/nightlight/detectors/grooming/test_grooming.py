@@ -1,0 +1,301 @@
+"""The laws, and what is this detector's own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from nightlight.app.harness import senses
+from nightlight.core.detect import MAX_STATE_BYTES, Fact, Key, KeyKind, decode_state, encode_state
+from nightlight.core.event import (
+    AgeBand,
+    Assurance,
+    Channel,
+    EventBase,
+    Fingerprint,
+    Media,
+    Message,
+    Party,
+    Relation,
+    ReportCategory,
+    UserReport,
+)
+from nightlight.core.features import AccountSummary, Cue, Features, TextFeatures
+from nightlight.core.fingerprint import FingerprintKind
+from nightlight.core.harm import Harm, Level, Stage
+from nightlight.core.signal import SubjectKind
+from nightlight.kit import check_detector
+from nightlight.kit.golden import read_golden_states
+from nightlight.kit.run import Sensed, Trace, run, sense
+from nightlight.kit.workbench import reaches
+
+from . import build
+from .states import MOST_MET, QUIET_SHARE, Held, Reach, Side, Talk, short
+from .weights import ASKS, REPORTS, UNEASE, WEIGHTS
+
+START = datetime(2025, 6, 1, 12, tzinfo=UTC)
+CHILD = Party(account="brin", age_band=AgeBand.A10_12, assurance=Assurance.GUARDIAN)
+ADULT = Party(account="vell", age_band=AgeBand.ADULT, assurance=Assurance.VERIFIED)
+STRANGER = Party(account="vell")
+HIGH = reaches(Level.HIGH)
+RISKY = ("how old are you?", "are your parents home?", "dont tell your mom about this", "send me a pic of you")
+
+
+def lines(
+    *texts: str, by: Party = ADULT, to: Sequence[Party] = (CHILD,), step: float = 60.0, relation: Relation = Relation.UNKNOWN
+) -> list[EventBase]:
+    """The texts in one channel, one after the other; one that begins with "< " is the first target's."""
+    out: list[EventBase] = []
+    for n, text in enumerate(texts):
+        actor, targets = (to[0], (by,)) if text.startswith("< ") else (by, tuple(to))
+        out.append(
+            Message(
+                id=f"m{n}",
+                at=START + timedelta(seconds=step * n),
+                actor=actor,
+                targets=targets,
+                relation=relation,
+                channel=Channel(id="room"),
+                text=text.removeprefix("< "),
+            )
+        )
+    return out
+
+
+def fold(events: Sequence[EventBase]) -> Trace:
+    return run(build(), sense(senses(), events))
+
+
+def peak(*texts: str, harm: Harm = Harm.GROOMING, **given: object) -> float:
+    return fold(lines(*texts, **given)).peak(harm)  # type: ignore[arg-type]
+
+
+def test_laws() -> None:
+    check_detector(build(), senses())
+
+
+def test_there_are_enough_examples_of_what_it_must_leave_alone() -> None:
+    kinds = [msgspec.json.decode(line)["kind"] for line in (Path(__file__).parent / "examples.jsonl").read_bytes().splitlines()]
+    assert kinds.count("hit") >= 8
+    assert kinds.count("near_miss") >= 8
+    assert kinds.count("benign") >= 6
+
+
+def test_every_cue_it_weighs_is_one_that_something_finds() -> None:
+    from nightlight.senses.text.sensor import default_lexicon  # only a test may look across rooms
+
+    known = {entry.name for entry in default_lexicon().cues}
+    own = {"persists", *(name for name, _ in REPORTS.values())}
+    assert set(WEIGHTS) <= known | own
+    assert set(UNEASE) <= known
+    assert set(ASKS) <= set(WEIGHTS)
+
+
+def test_one_line_with_threat_and_demand_is_high_at_once_and_says_where() -> None:
+    trace = fold(lines("pay me $50 or i will send this to all your friends", by=STRANGER))
+    [signal] = [s for s in trace.steps[0].signals if s.harm is Harm.SEXTORTION]
+    assert signal.score >= HIGH
+    assert signal.stages == (Stage.COERCION,)
+    assert (signal.actor, signal.protects) == ("vell", "brin")
+    assert {e.cue for e in signal.evidence} == {"payment_demand", "threat_to_expose"}
+    assert all(e.event == "m0" and e.span is not None and e.reason for e in signal.evidence)
+
+
+def test_no_single_cue_of_grooming_reaches_elevated() -> None:
+    for name, weight in WEIGHTS.items():
+        features = Features(text=TextFeatures(cues=(Cue(name, 1.0, (0, 1), "does something"),)))
+        event = lines("x")[0]
+        if weight.stage is not Stage.COERCION and not name.startswith("reported_"):
+            got = run(build(), (Sensed(event, features, features),)).peak()
+            assert got < reaches(Level.ELEVATED), name
+
+
+def test_an_adult_weighs_more_than_an_unknown_and_an_assured_peer_less() -> None:
+    peer = Party(account="vell", age_band=AgeBand.A10_12, assurance=Assurance.VERIFIED)
+    adult, unknown, child = (peak(*RISKY[:3], by=by) for by in (ADULT, STRANGER, peer))
+    assert adult > unknown > child > 0.0
+
+
+def test_an_older_child_gets_no_allowance_towards_a_much_younger_one() -> None:
+    older = Party(account="vell", age_band=AgeBand.A16_17, assurance=Assurance.VERIFIED)
+    small = Party(account="brin", age_band=AgeBand.A7_9, assurance=Assurance.VERIFIED)
+    assert peak(*RISKY[:3], by=older, to=(small,)) > peak(*RISKY[:3], by=older, to=(Party(account="brin", age_band=AgeBand.A16_17),))
+
+
+def test_an_unknown_target_is_treated_as_a_child() -> None:
+    assert peak(*RISKY, to=(Party(account="brin"),)) == pytest.approx(peak(*RISKY))
+
+
+def test_what_was_said_before_the_other_side_told_her_age_counts_in_full_after() -> None:
+    """Children say they are older than they are; the moment it shows, nothing said earlier is worth less for it."""
+    claimed = Party(account="brin", age_band=AgeBand.ADULT, assurance=Assurance.SELF_DECLARED)
+    untold = peak(*RISKY, to=(claimed,))
+    told = peak(*RISKY[:3], "< im 12", RISKY[3], to=(claimed,))
+    assert told > untold
+    assert told == pytest.approx(peak(*RISKY[:3], "< ok", RISKY[3]))
+
+
+def test_asking_on_after_a_refusal_weighs_more_than_asking_twice() -> None:
+    asked = ("send me a pic of you", "< ok", "send me a pic of you")
+    refused = ("send me a pic of you", "< i said no", "send me a pic of you")
+    assert peak(*refused) > peak(*asked)
+
+
+def test_another_persons_refusal_is_not_held_against_the_one_who_refused() -> None:
+    events = lines("< i said no", "< send me a pic of you")
+    assert not any(e.cue == "persists" for step in fold(events).steps for s in step.signals for e in s.evidence)
+
+
+def test_secrecy_weighs_the_same_from_family() -> None:
+    secret = ("dont tell your mom about this", "this is our little secret")
+    assert peak(*secret, relation=Relation.FAMILY) == pytest.approx(peak(*secret))
+    assert peak(RISKY[0], RISKY[3], relation=Relation.FAMILY) < peak(RISKY[0], RISKY[3])
+
+
+def test_many_themes_within_minutes_weigh_more_than_over_days() -> None:
+    assert peak(*RISKY) > peak(*RISKY, step=86_400.0)
+
+
+def test_ten_harmless_lines_before_each_risky_one_change_no_level() -> None:
+    padded = [text for risky in RISKY for text in (*["good game"] * 10, risky)]
+    assert peak(*padded) >= HIGH
+    assert peak(*RISKY, *["good game"] * 400, "how old are you?") >= 0.85 * peak(*RISKY)
+
+
+def test_one_line_said_a_hundred_times_is_no_hundred_findings() -> None:
+    once, often = peak("how old are you?"), peak(*["how old are you?"] * 100)
+    assert once <= often < reaches(Level.ELEVATED)
+
+
+def test_a_milder_word_by_the_other_side_does_not_lower_what_is_believed() -> None:
+    trace = fold(lines(*RISKY, "< how old are you?"))
+    before, after = trace.steps[-2].signals[0], trace.steps[-1].signals[0]
+    assert after.score == pytest.approx(before.score, rel=1e-3)
+    assert after.actor == "vell"
+    assert after.protects == "brin"
+
+
+def test_a_picture_shared_the_same_day_raises_a_demand() -> None:
+    demand = lines("x", "send me $100 now", by=STRANGER)
+    shared = Media(
+        id="p",
+        at=START,
+        actor=CHILD,
+        targets=(STRANGER,),
+        channel=Channel(id="room"),
+        fingerprints=(Fingerprint(FingerprintKind.MD5, "0" * 32),),
+    )
+    assert fold([shared, *demand]).peak(Harm.SEXTORTION) > fold(demand).peak(Harm.SEXTORTION)
+
+
+def test_a_report_weighs_on_the_reported_side_but_is_not_enough_alone() -> None:
+    report = UserReport(
+        id="r", at=START, actor=CHILD, targets=(ADULT,), channel=Channel(id="room"), category=ReportCategory.ASKED_FOR_PICTURES
+    )
+    trace = fold([report])
+    [signal] = [s for s in trace.steps[0].signals if s.harm is Harm.GROOMING]
+    assert (signal.actor, signal.protects) == ("vell", "brin")
+    assert reaches(Level.LOW) <= signal.score < HIGH
+    assert fold([*lines(*RISKY[:2]), report]).peak(Harm.GROOMING) > fold(lines(*RISKY[:2])).peak(Harm.GROOMING)
+
+
+def test_words_of_a_report_are_not_the_reporters_conduct() -> None:
+    report = UserReport(
+        id="r",
+        at=START,
+        actor=CHILD,
+        targets=(ADULT,),
+        channel=Channel(id="room"),
+        category=ReportCategory.OTHER,
+        text="send me a pic of you",
+    )
+    assert fold([report]).peak() == 0.0
+
+
+def test_approaching_three_people_becomes_a_finding_about_the_account() -> None:
+    events = []
+    for n in range(3):
+        for one in lines(*RISKY, to=(Party(account=f"child-{n}"),)):
+            events.append(msgspec.structs.replace(one, id=f"{n}-{one.id}", channel=Channel(id=f"room-{n}")))
+    trace = fold(events)
+    assert trace.summaries["vell"].values == {"grooming.minors_approached": 3.0}
+    found = [s for step in trace.steps for one in step.derived for s in one.signals]
+    assert found
+    assert all(s.subject.kind is SubjectKind.ACCOUNT and s.subject.id == "vell" for s in found)
+    assert found[-1].score >= HIGH
+
+
+def test_a_line_to_a_whole_room_approaches_nobody() -> None:
+    room = [Party(account=f"child-{n}") for n in range(30)]
+    assert fold(lines("how old are you?", "are your parents home?", to=room)).summaries == {}
+
+
+def test_what_the_account_did_elsewhere_is_read_from_its_summary() -> None:
+    [sensed] = sense(senses(), lines("send me a pic of you"))
+    known = Features(text=sensed.full.text, summaries={"vell": AccountSummary(3, {"grooming.minors_approached": 5.0})})
+    detector = build()
+    keys = detector.keys(sensed.event, known)
+    states = {key: detector.new(key) for key in keys}
+    alone, wider = (detector.observe(states, sensed.event, f).signals[0].score for f in (sensed.full, known))
+    assert wider > alone
+
+
+def test_a_line_that_shows_nothing_changes_no_memory_of_an_author_who_showed_nothing() -> None:
+    """Most lines are such: they must cost no write."""
+    [sensed] = sense(senses(), lines("good game"))
+    detector = build()
+    keys = detector.keys(sensed.event, sensed.full)
+    assert [key.kind for key in keys] == [KeyKind.DIRECTION]
+    assert detector.observe({key: detector.new(key) for key in keys}, sensed.event, sensed.full).states == {}
+
+
+def test_padding_takes_at_most_a_share_of_a_cue() -> None:
+    held = Held(0.8, 0.8, 0.0, 0.0)
+    for _ in range(10_000):
+        held = held.quieter()
+    assert held.strength == pytest.approx(0.8 * QUIET_SHARE)
+
+
+def test_the_fullest_states_are_small() -> None:
+    side, talk, reach = Side(at=1.7e9), Talk(media=1.7e9), Reach()
+    for name in WEIGHTS:
+        side = side.seen(name, 0.987654321, 1.7e9)
+    for n in range(200):
+        talk = talk.declared(short(f"account-{n}")).refused(short(f"account-{n}"), 1.7e9 + n)
+        reach = reach.adding(short(f"account-{n}"), 1.7e9 + n, 0.5)
+    side = msgspec.structs.replace(side, told={short(str(n)): 3 for n in range(8)})
+    assert len(reach.met) == MOST_MET
+    assert max(len(encode_state(state)) for state in (side, talk, reach)) < MAX_STATE_BYTES / 2
+
+
+def test_people_met_long_ago_no_longer_count() -> None:
+    reach = Reach().adding(1, 0.0, 0.9).adding(2, 8 * 86_400.0, 0.3)
+    assert [met.person for met in reach.met] == [2]
+
+
+def test_states_of_version_1_keep_what_they_held() -> None:
+    detector = build()
+    side, talk, reach = (
+        decode_state(detector, g.version, g.raw, g.key) for g in read_golden_states(Path(__file__).parent) if g.version == 1
+    )
+    assert {name: held.strength for name, held in side.cues.items()} == {"age_probe": 0.6, "secrecy": 0.9}
+    assert side.role == 1.0
+    assert talk.minors == (short("brin"),)
+    assert {met.person for met in reach.met} == {short("brin"), short("osk")}
+    with pytest.raises(ValueError, match="version 3"):
+        detector.upgrade(3, b"", Key(KeyKind.DIRECTION, "x"))
+
+
+def test_a_fact_of_the_same_person_is_counted_once() -> None:
+    detector = build()
+    state = detector.new(Key.account("vell"))
+    for n in range(5):
+        fact = Fact(key=Key.account("vell"), name="minor_approached", at=START, event=f"e{n}", detector="grooming", other="brin", value=0.5)
+        absorbed = detector.absorb(state, fact)
+        state = absorbed.state
+        assert absorbed.summary == {"minors_approached": 1.0}
+        assert absorbed.signals == ()

@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nightlight.actions import HANDLERS, Effects, plan, simulate
+from nightlight.core.decision import (
+    ACTION_TYPES,
+    Act,
+    Action,
+    Allow,
+    BlockContent,
+    Decision,
+    HoldContent,
+    LimitContact,
+    Mode,
+    Notify,
+    Nudge,
+    OpenCase,
+    Preserve,
+    ReportAccount,
+    SanctionAccount,
+    To,
+)
+from nightlight.core.event import EventBase
+from nightlight.core.harm import Harm, Level
+from nightlight.core.signal import Subject, SubjectKind
+from tests.policy.make import NOW, assessment, message
+from tests.strategies import events
+
+ONE_OF_EACH: tuple[Action, ...] = (
+    Allow(),
+    Nudge(rule="r", to=To.CHILDREN, message="help.now"),
+    HoldContent(rule="r"),
+    BlockContent(rule="r"),
+    LimitContact(rule="r", hours=12),
+    OpenCase(rule="r", queue="q", priority=2),
+    Notify(rule="r", endpoint="safety"),
+    Preserve(rule="r"),
+    SanctionAccount(rule="r", permanent=True),
+    ReportAccount(rule="r"),
+)
+
+
+def decided(*actions: Action, **more: Any) -> Decision:
+    base: dict[str, Any] = {"event_id": "e1", "at": NOW, "harms": (), "level": Level.HIGH, "reasons": ("Asked to keep it secret",)}
+    return Decision(**{**base, "actions": actions, "policy": "p@1", **more})
+
+
+def test_every_action_has_a_performer_a_simulated_twin_and_a_row_in_the_reference() -> None:
+    assert set(HANDLERS) == set(ACTION_TYPES) == {type(a) for a in ONE_OF_EACH}
+    reference = (Path(__file__).parents[2] / "docs" / "reference" / "policy.md").read_text("utf-8")
+    for kind in ACTION_TYPES:
+        assert f"| `{kind.__struct_config__.tag}` |" in reference
+
+
+@pytest.mark.parametrize("action", ONE_OF_EACH, ids=lambda a: str(a.__struct_config__.tag))
+def test_a_simulation_says_what_would_happen_and_nothing_does(action: Act) -> None:
+    decision = decided(action)
+    (line,) = simulate(message(), decision, [assessment()], NOW)
+    assert line.startswith("would ") and "dorrow" not in line and "adult" not in line
+    shadow = decided(action, mode=Mode.SHADOW)
+    assert simulate(message(), shadow, [assessment()], NOW) == (line,)
+    assert plan(message(), shadow, [assessment()], NOW) == Effects()
+
+
+@pytest.mark.parametrize("action", ONE_OF_EACH, ids=lambda a: str(a.__struct_config__.tag))
+def test_what_changes_is_what_the_twin_says(action: Act) -> None:
+    effects = plan(message(), decided(action), [assessment()], NOW)
+    (line,) = simulate(message(), decided(action), [assessment()], NOW)
+    assert bool(effects.cases) is ("open a case" in line)
+    assert bool(effects.limits) is ("would limit" in line)
+    assert bool(effects.outbox) is any(word in line for word in ("notify", "page", "ask the service"))
+    assert effects.preserve is ("as evidence" in line)
+
+
+def test_a_limit_lasts_its_hours_and_pages_a_lead_before_it_lapses() -> None:
+    effects = plan(message(), decided(LimitContact(rule="r", hours=24)), [assessment()], NOW)
+    (limit,) = effects.limits
+    assert (limit.account, limit.until, limit.event, limit.rule) == ("adult", NOW + timedelta(hours=24), "e1", "r")
+    (page,) = effects.outbox
+    assert (page.endpoint, page.not_before, page.cancel_key) == ("lead", NOW + timedelta(hours=22), "limit:adult:e1")
+    assert json.loads(page.body)["type"] == "contact_limit.lapsing"
+
+
+def test_a_short_limit_pages_at_once_and_a_named_account_is_the_one_limited() -> None:
+    effects = plan(message(), decided(LimitContact(rule="r", hours=1, account="child")), [], NOW, lead="night-shift")
+    assert effects.limits[0].account == "child"
+    assert (effects.outbox[0].endpoint, effects.outbox[0].not_before) == ("night-shift", NOW)
+
+
+def test_a_case_is_filed_under_the_most_urgent_risk() -> None:
+    moved = [assessment(Harm.GROOMING), assessment(Harm.IMMEDIATE_DANGER, Level.ELEVATED), assessment(Harm.SEXTORTION, Level.LOW)]
+    (case,) = plan(message(), decided(OpenCase(rule="r", queue="q", priority=2)), moved, NOW).cases
+    assert (case.harm, case.level, case.queue, case.priority) == (Harm.IMMEDIATE_DANGER, Level.ELEVATED, "q", 2)
+    assert (case.actor, case.protects, case.event, case.reasons) == ("adult", "child", "e1", ("Asked to keep it secret",))
+    (case,) = plan(message(), decided(OpenCase(rule="r")), [assessment(Harm.GROOMING), assessment(Harm.SEXTORTION, Level.LOW)], NOW).cases
+    assert case.harm is Harm.GROOMING
+
+
+def test_a_case_without_any_risk_is_about_the_conversation() -> None:
+    (case,) = plan(message(), decided(OpenCase(rule="r")), [assessment(level=Level.NONE)], NOW).cases
+    assert (case.subject, case.harm, case.level, case.actor) == (Subject(SubjectKind.CONVERSATION, "room"), None, Level.NONE, "adult")
+
+
+def test_messages_are_neutral_and_keys_name_event_endpoint_and_rule() -> None:
+    (out,) = plan(message(), decided(Notify(rule="r", endpoint="safety")), [assessment()], NOW).outbox
+    assert out.key == "e1/safety/r"
+    assert json.loads(out.body) == {
+        "type": "decision",
+        "event_id": "e1",
+        "decision_id": "e1",
+        "rule": "r",
+        "at": "2026-03-01T12:00:00Z",
+        "policy": "p@1",
+    }
+
+
+def test_a_later_decision_about_the_same_event_has_keys_of_its_own() -> None:
+    later = decided(Notify(rule="r", endpoint="safety"), event_id="e1#7")
+    (out,) = plan(message(), later, [], NOW).outbox
+    assert out.key == "e1#7/safety/r"
+    assert json.loads(out.body)["event_id"] == "e1"
+
+
+def test_an_account_is_sanctioned_by_the_service_and_reported_by_people() -> None:
+    effects = plan(message(), decided(SanctionAccount(rule="r"), ReportAccount(rule="r")), [assessment()], NOW)
+    (out,) = effects.outbox
+    assert out.endpoint == "enforcement"
+    assert json.loads(out.body)["permanent"] is False
+    assert [case.queue for case in effects.cases] == ["reporting"]
+
+
+@settings(deadline=None)
+@given(events(), st.lists(st.sampled_from(ONE_OF_EACH), max_size=6), st.lists(st.sampled_from(Harm), max_size=3))
+def test_planned_twice_it_is_the_same_and_never_content(event: EventBase, actions: list[Action], harms: list[Harm]) -> None:
+    decision = decided(*actions, event_id=event.id)
+    risks = [assessment(harm) for harm in harms]
+    effects = plan(event, decision, risks, NOW)
+    assert effects == plan(event, decision, risks, NOW)
+    assert len({out.key for out in effects.outbox}) == len(effects.outbox)
+    for out in effects.outbox:
+        told = json.loads(out.body)
+        assert set(told) <= {"type", "event_id", "decision_id", "rule", "at", "policy", "account", "until", "permanent"}

@@ -1,0 +1,112 @@
+"""The migrations build exactly the tables of `tables.py`, on every database."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from threading import Thread
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine, inspect, text
+
+from nightlight.adapters.sealer import KeyFileSealer
+from nightlight.adapters.store import database_exists, migrate, open_database
+from nightlight.adapters.store.engine import Sql, resolve
+from nightlight.adapters.store.tables import metadata
+from nightlight.core.clock import FixedClock
+from nightlight.core.errors import Conflict, Invalid
+
+
+def test_the_newest_step_is_the_one_the_code_expects() -> None:
+    folder = Path(migrate.__file__).parent / "migrations"
+    assert ScriptDirectory(str(folder)).get_heads() == [migrate.HEAD]
+
+
+def test_models_and_migrations_agree(store_url: str | None, home: Path) -> None:
+    sql = Sql(resolve(store_url, home))
+    try:
+        assert migrate.upgrade(sql) is True
+        assert migrate.upgrade(sql) is False
+        with sql.read() as connection:
+            assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+            indexes = {(t, str(i["name"]), bool(i["unique"])) for t in metadata.tables for i in inspect(connection).get_indexes(t)}
+        assert indexes == {(t.name, str(i.name), bool(i.unique)) for t in metadata.sorted_tables for i in t.indexes}
+    finally:
+        sql.close()
+
+
+def test_sqlite_holds_the_very_same_statements(home: Path, tmp_path: Path) -> None:
+    """Partial indexes, WITHOUT ROWID and the like, which the comparison above does not look at."""
+
+    def made(sql: Sql) -> dict[str, str]:
+        with sql.read() as connection:
+            rows = connection.execute(text("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name <> 'alembic_version'"))
+            return {name: " ".join(statement.split()) for name, statement in rows}
+
+    migrated, created = Sql(resolve(None, home)), Sql(resolve(None, tmp_path))
+    try:
+        migrate.upgrade(migrated)
+        with created.write() as connection:
+            metadata.create_all(connection)
+        assert made(migrated) == made(created)
+    finally:
+        migrated.close()
+        created.close()
+
+
+def test_two_processes_may_migrate_at_once(store_url: str | None, home: Path) -> None:
+    done: list[bool] = []
+
+    def run() -> None:
+        sql = Sql(resolve(store_url, home))
+        try:
+            done.append(migrate.upgrade(sql))
+        finally:
+            sql.close()
+
+    threads = [Thread(target=run) for _ in range(3)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert sorted(done) == [False, False, True]
+
+
+def test_an_empty_or_newer_database_is_not_opened(store_url: str | None, home: Path, sealer: KeyFileSealer, clock: FixedClock) -> None:
+    with pytest.raises(Conflict, match="nightlight migrate"):
+        open_database(store_url, home, sealer, clock, migrate=False)
+    open_database(store_url, home, sealer, clock, migrate=True).close()
+    engine = create_engine(resolve(store_url, home))
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    engine.dispose()
+    with pytest.raises(Conflict, match="newer"):
+        open_database(store_url, home, sealer, clock, migrate=False)
+
+
+def test_whether_there_is_a_database(store_url: str | None, home: Path, sealer: KeyFileSealer, clock: FixedClock) -> None:
+    assert database_exists(store_url, home) is False
+    open_database(store_url, home, sealer, clock, migrate=True).close()
+    assert database_exists(store_url, home) is True
+
+
+@pytest.mark.parametrize("url", ["mysql://u:hunter2@h/x", "sqlite://", "no url hunter2"])
+def test_other_databases_are_refused_without_repeating_the_url(home: Path, url: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        resolve(url, home)
+    assert "hunter2" not in caught.value.message
+
+
+def test_the_embedded_database_is_for_its_owner_alone(tmp_path: Path, clock: FixedClock) -> None:
+    home = tmp_path / "made"
+    database = open_database(None, home, KeyFileSealer(home / "keys.json"), clock, migrate=True)
+    try:
+        with database.sql.read() as connection:
+            pragmas = {p: connection.exec_driver_sql(f"PRAGMA {p}").scalar_one() for p in ("journal_mode", "synchronous", "foreign_keys")}
+        assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
+        assert home.stat().st_mode & 0o777 == 0o700
+        assert {p.name: p.stat().st_mode & 0o077 for p in home.rglob("*") if p.is_file() and p.stat().st_mode & 0o077} == {}
+    finally:
+        database.close()

@@ -1,0 +1,89 @@
+"""The published description: complete, and true of the app."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, settings
+
+from nightlight.core.event import KINDS
+from nightlight.core.fingerprint import Bank
+from nightlight.core.services import Scope
+from nightlight.web import WebConfig
+from tests.web.client import Client, service
+
+FAKES, CLIENT = service(WebConfig(max_media=10_000, answer_deadline_s=0.2))
+DOCUMENT: dict[str, Any] = CLIENT.get("/openapi.json").json()
+OPERATIONS = [(path, method, op) for path, item in DOCUMENT["paths"].items() for method, op in item.items()]
+
+
+def refs(value: Any) -> set[str]:
+    if isinstance(value, dict):
+        return {value["$ref"]} if isinstance(value.get("$ref"), str) else set().union(*map(refs, value.values()))
+    return set().union(*map(refs, value)) if isinstance(value, list) else set()
+
+
+def test_it_is_at_the_documented_path_without_a_key() -> None:
+    client = Client(CLIENT.app)
+    assert client.get("/openapi.json").json()["openapi"] == "3.1.0"
+    _, moved = service(WebConfig(docs_path="/docs/api.json"))
+    assert moved.get("/docs/api.json").json()["info"]["title"] == "Nightlight"
+    assert moved.get("/openapi.json").status_code == 404
+
+
+def test_every_reference_leads_somewhere() -> None:
+    for ref in refs(DOCUMENT):
+        found: Any = DOCUMENT
+        for step in ref.removeprefix("#/").split("/"):
+            assert step in found, ref
+            found = found[step]
+
+
+@pytest.mark.parametrize(("path", "method", "op"), OPERATIONS, ids=[f"{method} {path}" for path, method, _ in OPERATIONS])
+def test_every_operation_says_what_it_needs_and_answers(path: str, method: str, op: dict[str, Any]) -> None:
+    assert op["summary"]
+    assert "429" in op["responses"]
+    if path.startswith("/v1"):
+        assert op["security"] == [{"key": []}]
+        assert set(op["x-nightlight-scopes"]) <= set(Scope)
+        assert {"401", "403"} <= op["responses"].keys()
+    if "requestBody" in op:
+        assert {"400", "408", "413", "415"} <= op["responses"].keys()
+    names = [parameter["name"] for parameter in op.get("parameters", ()) if parameter["in"] == "path"]
+    assert names == [step[1:-1] for step in path.split("/") if step.startswith("{")]
+
+
+def test_operation_names_are_unique() -> None:
+    names = [op["operationId"] for _, _, op in OPERATIONS]
+    assert len(set(names)) == len(names)
+
+
+def test_every_kind_of_event_may_be_sent_but_the_one_we_make() -> None:
+    assert set(DOCUMENT["components"]["schemas"]["Event"]["discriminator"]["mapping"]) == set(KINDS) - {"media_screened"}
+
+
+def test_limits_are_told() -> None:
+    events = DOCUMENT["components"]["schemas"]["EventBatch"]["properties"]["events"]
+    assert (events["minItems"], events["maxItems"]) == (1, WebConfig().max_batch)
+    assert "10000 bytes a file" in DOCUMENT["info"]["description"]
+
+
+FAKES.banks.create(Bank(name="known"), "test")
+schema = schemathesis.openapi.from_asgi("/openapi.json", CLIENT.app)
+
+
+@schema.parametrize()
+@settings(
+    max_examples=12,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+def test_the_app_is_as_described(case: schemathesis.Case) -> None:
+    """schemathesis: statuses, bodies and media types as declared, valid data accepted and invalid refused, never a 5xx."""
+    FAKES.events.bodies.clear()
+    case.call_and_validate(headers={"Authorization": f"Bearer {CLIENT.key}", "host": "localhost"})
