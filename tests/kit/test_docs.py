@@ -10,7 +10,8 @@ import msgspec
 from nightlight.core.detect import MAX_STATE_BYTES, Card
 from nightlight.kit.examples import Example
 from nightlight.kit.golden import GoldenState
-from nightlight.kit.laws import LAWS, LONG
+from nightlight.kit.laws import LAWS
+from nightlight.kit.laws.fold import LONG
 
 DOCS = Path(__file__).parents[2] / "docs"
 LAWS_PAGE = (DOCS / "reference" / "detector-laws.md").read_text("utf-8")

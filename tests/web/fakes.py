@@ -13,7 +13,7 @@ import msgspec
 from nightlight.core.case import Case
 from nightlight.core.decision import Allow, Decision, Instruction, Nudge, To
 from nightlight.core.errors import Conflict, Invalid, NightlightError, NotFound, TooLarge, Unauthenticated
-from nightlight.core.event import Event, EventBase, MediaScreened
+from nightlight.core.event import EventBase, MediaScreened
 from nightlight.core.fingerprint import Bank, BankItem, Fingerprint, FingerprintKind, Match
 from nightlight.core.harm import Harm, Level
 from nightlight.core.services import (
@@ -29,6 +29,7 @@ from nightlight.core.services import (
     Services,
 )
 from nightlight.core.signal import Subject, SubjectKind
+from nightlight.ingest import DEFAULT_LIMITS, decode, decode_batch
 
 NOW = datetime(2026, 3, 1, 19, 30, tzinfo=UTC)
 REASON = "asks to move to another app and keep it between them"
@@ -52,7 +53,7 @@ def answer_to(event: EventBase) -> Answer:
 
 
 class FakeEvents:
-    """Decodes with the wire types alone. `fault` is raised by `submit`; `stall` leaves futures open in `waiting`."""
+    """Decodes as the real service does. `fault` is raised by `submit`; `stall` leaves futures open in `waiting`."""
 
     def __init__(self) -> None:
         self.bodies: dict[str, EventBase] = {}
@@ -61,7 +62,6 @@ class FakeEvents:
         self.late_fault: Exception | None = None
         self.stall = False
         self.waiting: list[Future[Answer]] = []
-        self._decoder: msgspec.json.Decoder[EventBase] = msgspec.json.Decoder(Event)
 
     def submit(self, event: EventBase) -> Future[Answer]:
         if self.fault is not None:
@@ -93,26 +93,19 @@ class FakeEvents:
         return together
 
     def decode(self, payload: bytes) -> EventBase:
-        try:
-            return self._decoder.decode(payload)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            raise Invalid("not an event") from None
+        event = decode(payload, DEFAULT_LIMITS, NOW)
+        if isinstance(event, MediaScreened):
+            raise Invalid("made by uploading media, not sent", field="kind")
+        return event
+
+    def decode_upload(self, payload: bytes) -> MediaScreened:
+        event = decode(payload, DEFAULT_LIMITS, NOW)
+        if not isinstance(event, MediaScreened) or event.fingerprints:
+            raise Invalid("an event of kind media_screened without fingerprints", field="kind")
+        return event
 
     def decode_batch(self, payload: bytes) -> list[EventBase | NightlightError]:
-        class Envelope(msgspec.Struct, forbid_unknown_fields=True):
-            events: list[msgspec.Raw]
-
-        try:
-            raws = msgspec.json.decode(payload, type=Envelope).events
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            raise Invalid("not a batch", field="events") from None
-        found: list[EventBase | NightlightError] = []
-        for position, raw in enumerate(raws):
-            try:
-                found.append(self._decoder.decode(raw))
-            except (msgspec.DecodeError, UnicodeDecodeError):
-                found.append(Invalid("not an event", field=f"events[{position}]"))
-        return found
+        return decode_batch(payload, DEFAULT_LIMITS, NOW)
 
     def decision(self, event_id: str) -> Answer | None:
         return self.answers.get(event_id)
@@ -132,9 +125,7 @@ class FakeMedia:
     def screen(self, envelope: bytes, data: bytes) -> Future[Answer]:
         if self.fault is not None:
             raise self.fault
-        event = self._events.decode(envelope)
-        if not isinstance(event, MediaScreened) or event.fingerprints:
-            raise Invalid("an event of kind media_screened without fingerprints", field="kind")
+        event = self._events.decode_upload(envelope)
         self.sizes.append(len(data))
         future: Future[Answer] = Future()
         if not self.stall:

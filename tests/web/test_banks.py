@@ -102,7 +102,7 @@ def test_a_fingerprint_has_the_length_of_its_kind(path: str, banked: tuple[Fakes
     for found, field in (
         ({"kind": "sha256", "value": "ab" * 16}, "fingerprints[1].value"),
         ({"kind": "md5", "value": "ab" * 32}, "fingerprints[1].value"),
-        ({"kind": "md5", "value": "ab" * 16, "quality": 3}, "fingerprints[1].quality"),
+        ({"kind": "sha256", "value": "ab" * 31 + "a\n"}, "fingerprints[1].value"),
         ({"kind": "sha256", "value": "AB" * 32}, "fingerprints[1].value"),
         ({"kind": "crc", "value": "ab" * 32}, "fingerprints[1].kind"),
     ):

@@ -148,19 +148,27 @@ class AuditLog:
             for name in names
         ]
         rows = 0
-        for partition in self._partitions():
+        names, unreadable = self._partitions()
+        if unreadable:
+            flaws.append(Flaw("", None, "there are rows of a partition whose name is not text"))
+        for partition in names:
             good, flaw = self._verify(partition)
             rows += good
             flaws += [flaw] if flaw else []
         return AuditResult(not flaws, rows, tuple(flaws))
 
-    def _partitions(self) -> list[str]:
+    def _partitions(self) -> tuple[list[str], int]:
+        """Every name that rows, partitions or heads have, and how many names are no text any more."""
         with self._sql.read() as connection:
             known = connection.execute(select(_raw(self._sql, partitions.c.name))).scalars().all()
             told = connection.execute(select(_raw(self._sql, audit.c.partition)).distinct()).scalars().all()
-        # Bytes that are no longer text become a name that no partition has, under which no row will be found.
-        names = {bytes(name).decode(errors="backslashreplace") for name in (*known, *told)}
-        return sorted(names | set(self.heads.partitions()))
+        names, unreadable = set(self.heads.partitions()), 0
+        for name in {bytes(n) for n in (*known, *told)}:
+            try:
+                names.add(name.decode())
+            except UnicodeDecodeError:
+                unreadable += 1
+        return sorted(names), unreadable
 
     def _verify(self, partition: str) -> tuple[int, Flaw | None]:
         try:
@@ -194,7 +202,7 @@ class AuditLog:
             said = connection.execute(select(p.audit_seq, p.audit_mac).where(p.name == partition)).first()
             held = connection.execute(select(func.count()).select_from(audit).where(audit.c.partition == partition)).scalar_one()
         if said is None:
-            return Flaw(partition, at or None, "rows of a partition that was never opened") if at or self._beyond(partition) else None
+            return Flaw(partition, at, "rows of a partition that was never opened") if at else None
         if said.audit_seq < at or (said.audit_seq == at and bytes(said.audit_mac) != mac):
             return Flaw(partition, at, "the partition does not end where its rows do")
         if said.audit_seq > at and held <= at:
@@ -209,10 +217,6 @@ class AuditLog:
         with self._sql.read() as connection:
             said = connection.execute(select(p.audit_seq).where(p.name == partition)).scalar_one()
         return None if said >= held else Flaw(partition, None, "there are rows that have no place in the chain")
-
-    def _beyond(self, partition: str) -> bool:
-        head = self.heads.read(partition)
-        return head is not None and head.seq > 0
 
     def _page(self, partition: str, after: int) -> Sequence[Any]:
         a = audit.c

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from nightlight.core.errors import Busy, Conflict, Denied, NightlightError, NotFound, Tampered, Unauthenticated
+from nightlight.core.errors import Busy, Conflict, Denied, Invalid, NightlightError, NotFound, Tampered, Unauthenticated
 
 if TYPE_CHECKING:
     from nightlight.app.bootstrap import Nightlight
@@ -54,12 +54,24 @@ def exit_code(error: NightlightError) -> Exit:
     return Exit.USAGE
 
 
-def opened(*, engine: bool = False) -> Nightlight:
-    """The home folder's object graph; with the engine started where events are to be processed."""
-    from nightlight.app.bootstrap import bootstrap
-    from nightlight.app.settings import home_folder
+def opened(*, engine: bool = False, place: str | None = None) -> Nightlight:
+    """The home folder's object graph; with the engine started where events are to be processed.
 
-    return bootstrap(home_folder(), start=engine)
+    `place`: of parties for whom none is given, in place of the setting.
+    """
+    import msgspec
+
+    from nightlight.app.bootstrap import bootstrap
+    from nightlight.app.settings import Settings, home_folder, load
+
+    home = home_folder()
+    settings = load(home)
+    if place is not None:
+        try:
+            settings = msgspec.convert({**msgspec.to_builtins(settings), "place": place}, Settings)
+        except msgspec.ValidationError:
+            raise Invalid("a place is a country by its two letters, such as GB, with an optional subdivision", field="--place") from None
+    return bootstrap(home, settings=settings, start=engine)
 
 
 def operator() -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import tempfile
 from collections.abc import Callable
@@ -34,7 +33,6 @@ def demo(
     screen = _Screen(quiet=as_json)
     with tempfile.TemporaryDirectory(prefix="nightlight-demo-", ignore_cleanup_errors=True) as temporary:
         home = keep or Path(temporary)
-        os.environ["NIGHTLIGHT_HOME"] = str(home)
         with bootstrap(home) as nightlight:
             try:
                 tally = play(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -32,11 +31,9 @@ def screen(
     A line that is not a valid event is reported with its number and the others are processed; the exit code is then 2.
     """
     lines = sys.stdin.buffer.read().splitlines() if str(file) == "-" else _read(file)
-    if place is not None:
-        os.environ["NIGHTLIGHT_PLACE"] = place
     bad = unread = 0
     levels: Counter[str] = Counter()
-    with opened(engine=True) as nightlight:
+    with opened(engine=True, place=place) as nightlight:
         for answer in _answers(nightlight, lines):
             if isinstance(answer, str):
                 bad += 1

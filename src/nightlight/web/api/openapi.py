@@ -11,7 +11,7 @@ from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 
-from nightlight.core.event import Id
+from nightlight.core.event import EVENT_TYPES, Id
 from nightlight.core.fingerprint import FingerprintKind
 from nightlight.web.api.wire import SENT_EVENT, Replayed
 from nightlight.web.config import WebConfig
@@ -176,6 +176,7 @@ class Schemas:
         self.components: Json = {name: self._shorten(schema, event) for name, schema in sorted(components.items())}
         self.components["Event"] = event
         self.components["Fingerprint"] = fingerprint_schema()
+        refine_events(self.components)
         self._made = [(kind, self._shorten(schema, event)) for kind, schema in zip(wanted, made, strict=True)]
 
     def of(self, kind: Any) -> Json:
@@ -194,14 +195,36 @@ class Schemas:
 
 def fingerprint_schema() -> Json:
     """Each kind with its own length: what msgspec's pattern cannot say, the service checks all the same."""
-    quality = {"anyOf": [{"type": "integer", "minimum": 0, "maximum": 100}, {"type": "null"}]}
+    quality = {"anyOf": [{"type": "integer", "minimum": 0, "maximum": 100}, {"type": "null"}], "default": None}
 
     def one(kind: FingerprintKind) -> Json:
         properties: Json = {
             "kind": {"const": str(kind)},
             "value": {"type": "string", "pattern": f"^[0-9a-f]{{{kind.hex_digits}}}$", "description": "lower-case hexadecimal"},
-            "quality": {"type": "null"} if kind.is_exact else quality,
+            "quality": quality,
         }
         return {"type": "object", "properties": properties, "required": ["kind", "value"], "additionalProperties": False}
 
     return {"title": "Fingerprint", "oneOf": [one(kind) for kind in FingerprintKind]}
+
+
+# As ingest has it: no control characters, no line separators, no marks that reorder what a reviewer sees.
+ID_PATTERN = r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]+$"
+ID_FIELDS = frozenset({"id", "account", "media_id", "prompt_id"})
+NEED_CHANNEL = ("Message", "Transcript")
+
+
+def refine_events(components: Json) -> None:
+    """What ingest checks beyond the types, as far as JSON Schema can say it."""
+    sent = [
+        components[name] for name in (*(kind.__name__ for kind in EVENT_TYPES), "UploadEvent", "Party", "Channel") if name in components
+    ]
+    for schema in sent:
+        for name, field in schema["properties"].items():
+            if name in ID_FIELDS:
+                for option in field.get("anyOf", [field]):
+                    if option.get("type") == "string":
+                        option["pattern"] = ID_PATTERN
+    for name in NEED_CHANNEL:
+        components[name]["properties"]["channel"] = {"$ref": REF.format(name="Channel")}
+        components[name]["required"].append("channel")

@@ -12,7 +12,7 @@ from nightlight.core.case import Case
 from nightlight.core.decision import Decision, Instruction
 from nightlight.core.errors import Invalid
 from nightlight.core.event import EVENT_TYPES, EventBase, Id, MediaScreened
-from nightlight.core.fingerprint import PDQ_THRESHOLD, Bank, BankItem, BankKind, Fingerprint, FingerprintKind, Match
+from nightlight.core.fingerprint import PDQ_THRESHOLD, Bank, BankItem, BankKind, Fingerprint, Match
 from nightlight.core.services import Answer, Caller, DeadLetter, Scope
 
 BankName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$")]
@@ -146,9 +146,8 @@ def answer_for(caller: Caller, answer: Answer) -> EventAnswer:
 
 
 def check_fingerprints(fingerprints: tuple[Fingerprint, ...]) -> None:
-    """Raises Invalid where a value has not its kind's length, or quality is given for a kind that has none."""
+    """Raises Invalid where a value has not its kind's length."""
     for position, found in enumerate(fingerprints):
-        if len(found.value) != found.kind.hex_digits:
+        # The schema's pattern ends in `$`, which lets a last newline by.
+        if len(found.value) != found.kind.hex_digits or not found.value.isalnum():
             raise Invalid(f"a {found.kind} has {found.kind.hex_digits} hexadecimal digits", field=f"fingerprints[{position}].value")
-        if found.quality is not None and found.kind is not FingerprintKind.PDQ:
-            raise Invalid("only a pdq has a quality", field=f"fingerprints[{position}].quality")
