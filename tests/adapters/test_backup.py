@@ -19,6 +19,9 @@ from nightlight.core.errors import Conflict, Invalid, NotFound, Tampered
 
 from .works import Writer
 
+embedded = pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+"""What concerns the files of the embedded database alone."""
+
 
 @pytest.fixture
 def backup(database: Database, writer: Writer, tmp_path: Path) -> Path:
@@ -117,10 +120,9 @@ def test_a_backup_never_writes_over_anything(database: Database, backup: Path) -
         database.lifecycle.backup(backup, "cli")
 
 
+@embedded
 @pytest.mark.parametrize("harm", ["changed", "missing", "added"])
 def test_a_backup_that_is_not_as_it_was_written_is_refused(database: Database, backup: Path, home: Path, harm: str) -> None:
-    if not database.sql.is_sqlite:
-        pytest.skip("the files are looked at before any database is: once is enough")
     database.close()
     before = (home / "nightlight.db").read_bytes()
     path = backup / "nightlight.db"
@@ -149,9 +151,8 @@ def test_a_backup_of_one_engine_does_not_go_into_another(database: Database, bac
         restore(backup, home, url=other, force=True)
 
 
+@embedded
 def test_a_database_in_use_is_not_replaced(database: Database, backup: Path, home: Path, writer: Writer) -> None:
-    if not database.sql.is_sqlite:
-        pytest.skip("a server refuses by itself")
     with database.sql.write() as connection:
         connection.exec_driver_sql("SELECT 1")
         with pytest.raises(Conflict, match="in use"):
@@ -160,20 +161,20 @@ def test_a_database_in_use_is_not_replaced(database: Database, backup: Path, hom
     assert database.pipeline.event("e9") is not None
 
 
-@pytest.mark.parametrize("stop_at", range(1, 9))
+@embedded
+@pytest.mark.parametrize("stop_at", range(1, 16))
 def test_a_restore_that_is_killed_leaves_a_database_that_opens(
     backup: Path, database: Database, writer: Writer, home: Path, sealer: KeyFileSealer, clock: FixedClock, stop_at: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    if not database.sql.is_sqlite:
-        pytest.skip("PostgreSQL restores in one transaction of its own")
     database.pipeline.commit(writer.full("e2"))
+    database.pipeline.commit(Writer(database, "younger than the backup").full("e3"))
     database.close()
 
     class Killed(BaseException):
         pass
 
-    steps, replace, copy = 0, Path.replace, shutil.copyfile
+    steps, replace, copy, unlink = 0, Path.replace, shutil.copyfile, Path.unlink
 
     def step() -> None:
         nonlocal steps
@@ -189,12 +190,17 @@ def test_a_restore_that_is_killed_leaves_a_database_that_opens(
         step()
         copy(source, target)
 
+    def stopping_unlink(self: Path, missing_ok: bool = False) -> None:
+        step()
+        unlink(self, missing_ok)
+
     with monkeypatch.context() as patch:
         patch.setattr(Path, "replace", stopping_replace)
         patch.setattr(shutil, "copyfile", stopping_copy)
+        patch.setattr(Path, "unlink", stopping_unlink)
         try:
             restore(backup, home, force=True)
-            assert steps < stop_at
+            assert steps < stop_at, "every step was the last one once"
         except Killed:
             pass
     again = open_database(None, home, sealer, clock, migrate=False)
@@ -211,9 +217,8 @@ def test_a_restore_that_is_killed_leaves_a_database_that_opens(
         again.close()
 
 
+@embedded
 def test_a_damaged_database_can_be_replaced(database: Database, backup: Path, home: Path, sealer: KeyFileSealer, clock: FixedClock) -> None:
-    if not database.sql.is_sqlite:
-        pytest.skip("PostgreSQL keeps its own files")
     database.close()
     (home / "nightlight.db").write_bytes(b"not a database at all" * 500)
     restore(backup, home, force=True)

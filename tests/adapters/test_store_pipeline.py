@@ -146,10 +146,12 @@ def test_a_commit_is_all_or_nothing_whichever_step_fails(database: Database, wri
 
 
 def test_of_two_threads_on_one_partition_exactly_one_wins_each_time(database: Database, writer: Writer) -> None:
-    rounds, wins = 20, []
+    rounds = 20
+    wins: list[str] = []
     for n in range(rounds):
         works = [writer.chat(f"{n}.{side}") for side in "ab"]
-        gate, won = Barrier(2), []
+        gate = Barrier(2)
+        won: list[str] = []
 
         def commit(work: Work, gate: Barrier = gate, won: list[str] = won) -> None:
             gate.wait()

@@ -19,6 +19,6 @@ def serve_until_stopped(
 ) -> None:
     """Start the engine and serve until Ctrl-C, SIGTERM or `stop`; then finish what was accepted."""
     server = nightlight.settings.server
-    config = WebConfig(media_deadline_s=server.media_deadline_s, pages_open=server.live_page_anywhere)
+    config = WebConfig(answer_deadline_s=server.media_deadline_s, live_page_anywhere=server.live_page_anywhere)
     nightlight.start(background=True)
     run_server(create_app(nightlight.services, config), host, port, on_ready=on_ready, stop=stop)

@@ -23,7 +23,7 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy.engine import URL
 
-from nightlight.adapters.store.engine import DATABASE_FILE, make_home, resolve
+from nightlight.adapters.store.engine import DATABASE_FILE, RESTORE_PENDING, make_home, resolve
 from nightlight.adapters.store.migrate import HEAD
 from nightlight.core.errors import Conflict, Invalid, NotFound, Tampered
 from nightlight.core.ports import AuditEntry
@@ -144,9 +144,33 @@ def _restore_sqlite(src: Path, home: Path, target: Path, manifest: Manifest, for
     _settle(staged)
     if target.exists():
         _fold_journal(target)
-    _restore_files(src, home, manifest)
+    strays = _restore_files(src, home, manifest)
+    # A head of the old database must not outlive it, nor go before it: what is left to do is written down, and `finish_restore`
+    # does it here or, should this process be killed first, when the database is next opened.
+    pending = home / RESTORE_PENDING
+    pending.write_bytes(msgspec.json.encode(Pending(staged.name, tuple(strays))))
+    _settle(pending)
+    _settle_folder(home)
     staged.replace(target)
     _settle_folder(target.parent)
+    finish_restore(home, target)
+
+
+class Pending(Struct, frozen=True):
+    staged: str
+    """The new database until it takes its place: gone once it has."""
+    strays: tuple[str, ...]
+    """Heads that belong to the old one alone."""
+
+
+def finish_restore(home: Path, target: Path) -> None:
+    """End a restore that was stopped: on to the new database where that is in place, back to the old one where it is not."""
+    path = home / RESTORE_PENDING
+    pending = msgspec.json.decode(path.read_bytes(), type=Pending)
+    if not target.with_name(pending.staged).exists():
+        for name in pending.strays:
+            (home / "audit" / name).unlink(missing_ok=True)
+    path.unlink()
 
 
 def _fold_journal(target: Path) -> None:
@@ -167,8 +191,11 @@ def _drop_journal(target: Path) -> None:
         target.with_name(target.name + suffix).unlink(missing_ok=True)
 
 
-def _restore_files(src: Path, home: Path, manifest: Manifest) -> None:
-    """The heads of the backup take the place of those there: older than either database, so they fit whichever is in place."""
+def _restore_files(src: Path, home: Path, manifest: Manifest) -> list[str]:
+    """The heads of the backup take the place of those there: older than either database, so they fit whichever is in place.
+
+    Returns the names of the heads that the backup does not have.
+    """
     folder = home / "audit"
     folder.mkdir(mode=0o700, exist_ok=True)
     if there := sorted(folder.glob("*.head*")):  # what they vouch for may still be asked about
@@ -182,9 +209,6 @@ def _restore_files(src: Path, home: Path, manifest: Manifest) -> None:
         shutil.copyfile(src / "audit" / name, staged)
         _settle(staged)
         staged.replace(folder / name)
-    for stray in folder.glob("*.head*"):  # they are kept in `replaced`
-        if stray.name not in wanted:
-            stray.unlink()
     keys = home / _KEYS
     if manifest.with_keys and not keys.exists():  # keys that are there are never written over: they may be newer
         staged = home / f".{_KEYS}.restoring"
@@ -193,6 +217,7 @@ def _restore_files(src: Path, home: Path, manifest: Manifest) -> None:
         _settle(staged)
         staged.replace(keys)
     _settle_folder(folder)
+    return sorted(p.name for p in folder.glob("*.head*") if p.name not in wanted)
 
 
 def _restore_postgres(src: Path, home: Path, target: URL, manifest: Manifest, force: bool) -> None:
@@ -208,8 +233,10 @@ def _restore_postgres(src: Path, home: Path, target: URL, manifest: Manifest, fo
     if there and not force:
         raise Conflict("there is a database already; say force to replace it", field="url")
     # One transaction: the old tables go and the new ones come at the same moment, or neither.
+    strays = _restore_files(src, home, manifest)
     _pg(target, ["pg_restore", "--single-transaction", "--clean", "--if-exists", "--no-owner", "--no-privileges", str(src / _DUMP)])
-    _restore_files(src, home, manifest)
+    for name in strays:
+        (home / "audit" / name).unlink(missing_ok=True)
 
 
 def _pg(url: URL, command: list[str]) -> None:

@@ -13,7 +13,7 @@ from nightlight.adapters.audit import Chain, HeadFiles
 from nightlight.adapters.sealer import Keyring, KeysMissing
 from nightlight.adapters.store.banks import Hasher, SqlBanks
 from nightlight.adapters.store.cases import SqlCases
-from nightlight.adapters.store.engine import Sql, make_file, make_home, resolve
+from nightlight.adapters.store.engine import RESTORE_PENDING, Sql, make_file, make_home, resolve
 from nightlight.adapters.store.history import SqlHistory
 from nightlight.adapters.store.jobs import SqlJobs
 from nightlight.adapters.store.keys import SqlKeys
@@ -81,6 +81,10 @@ def open_database(url: str | None, home: Path, sealer: Keyring, clock: Clock, *,
     make_home(home)
     resolved = resolve(url, home)
     if resolved.get_backend_name() == "sqlite":
+        if (home / RESTORE_PENDING).exists():
+            from nightlight.adapters.lifecycle.backup import finish_restore
+
+            finish_restore(home, Path(str(resolved.database)))
         make_file(Path(str(resolved.database)))
     sql = Sql(resolved)
     try:

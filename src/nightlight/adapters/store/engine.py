@@ -16,6 +16,8 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from nightlight.core.errors import Invalid
 
 DATABASE_FILE = "nightlight.db"
+RESTORE_PENDING = ".restore-pending"
+"""In the home folder while a restore is under way: see `lifecycle.backup.finish_restore`."""
 
 # synchronous=FULL: with WAL, NORMAL may lose acknowledged commits when power fails.
 # wal_autocheckpoint: 16 MB rather than 4 between checkpoints, since each one is paid for by the commit that meets it.

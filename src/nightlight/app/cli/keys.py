@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from nightlight.app.cli.common import Json, emit, opened, operator, table
+from nightlight.core.ports import AuditEntry
 from nightlight.core.services import Scope
 
 app = typer.Typer(help="API keys: shown once, stored hashed.", no_args_is_help=True)
@@ -48,3 +49,13 @@ def revoke(key: Annotated[str, typer.Argument(help="The key's id.")]) -> None:
     with opened() as nightlight:
         nightlight.keys.revoke(key, operator())
     typer.echo(f"{key} is revoked.")
+
+
+@app.command("rotate-sealing")
+def rotate_sealing() -> None:
+    """Add a sealing key to the key file: it seals from now on, older ones still open. Services seal with it after their next start."""
+    with opened() as nightlight:
+        number = nightlight.sealer.rotate()
+        entry = AuditEntry(at=nightlight.clock.now(), actor=operator(), action="sealing_key.rotate", target=str(number))
+        nightlight.database.audit.append([entry])
+    typer.echo(f"Sealing key {number} is in use. Copy {nightlight.sealer.path} to where you keep your keys: new backups need it.")

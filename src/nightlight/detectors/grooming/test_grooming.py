@@ -35,7 +35,7 @@ from nightlight.kit.workbench import reaches
 
 from . import build
 from .states import MOST_MET, QUIET_SHARE, Held, Reach, Side, Talk, short
-from .weights import ASKS, REPORTS, UNEASE, WEIGHTS
+from .weights import WEIGHTS
 
 START = datetime(2025, 6, 1, 12, tzinfo=UTC)
 CHILD = Party(account="brin", age_band=AgeBand.A10_12, assurance=Assurance.GUARDIAN)
@@ -83,16 +83,6 @@ def test_there_are_enough_examples_of_what_it_must_leave_alone() -> None:
     assert kinds.count("hit") >= 8
     assert kinds.count("near_miss") >= 8
     assert kinds.count("benign") >= 6
-
-
-def test_every_cue_it_weighs_is_one_that_something_finds() -> None:
-    from nightlight.senses.text.sensor import default_lexicon  # only a test may look across rooms
-
-    known = {entry.name for entry in default_lexicon().cues}
-    own = {"persists", *(name for name, _ in REPORTS.values())}
-    assert set(WEIGHTS) <= known | own
-    assert set(UNEASE) <= known
-    assert set(ASKS) <= set(WEIGHTS)
 
 
 def test_one_line_with_threat_and_demand_is_high_at_once_and_says_where() -> None:
@@ -219,8 +209,8 @@ def test_words_of_a_report_are_not_the_reporters_conduct() -> None:
 def test_approaching_three_people_becomes_a_finding_about_the_account() -> None:
     events = []
     for n in range(3):
-        for one in lines(*RISKY, to=(Party(account=f"child-{n}"),)):
-            events.append(msgspec.structs.replace(one, id=f"{n}-{one.id}", channel=Channel(id=f"room-{n}")))
+        told = lines(*RISKY, to=(Party(account=f"child-{n}"),))
+        events.extend(msgspec.structs.replace(one, id=f"{n}-{one.id}", channel=Channel(id=f"room-{n}")) for one in told)
     trace = fold(events)
     assert trace.summaries["vell"].values == {"grooming.minors_approached": 3.0}
     found = [s for step in trace.steps for one in step.derived for s in one.signals]

@@ -17,7 +17,7 @@ from nightlight.core.signal import Signal
 from nightlight.kit.examples import Example, ExampleKind
 from nightlight.kit.laws.shared import ROUNDING, for_all, law, moved, scored, seeds
 from nightlight.kit.proxy import Proxy
-from nightlight.kit.run import Costly, Sensed, Trace, run
+from nightlight.kit.run import Costly, Sensed, Step, Trace, run
 from nightlight.kit.workbench import (
     Broken,
     Workbench,
@@ -187,10 +187,10 @@ def interleaving_changes_neither(bench: Workbench) -> None:
     for_all(st.tuples(st.sampled_from(bench.examples), st.sampled_from(bench.examples), seeds()), holds)
 
 
-def _own(step: Any) -> tuple[Signal, ...]:
+def _own(step: Step) -> tuple[Signal, ...]:
     """A step's signals without those about a picture: one picture shown in two conversations rightly links them."""
     derived = (one for one in step.derived if one.fact.key.kind is KeyKind.ACCOUNT)
-    return tuple(step.signals) + tuple(signal for one in derived for signal in one.signals)
+    return step.signals + tuple(signal for one in derived for signal in one.signals)
 
 
 def _raising(bench: Workbench, hit: Example) -> list[Sensed]:
