@@ -201,6 +201,15 @@ def test_a_missing_head(database: Database, home: Path) -> None:
     assert flaws(database) == [("admin", None)]
 
 
+def test_a_head_that_was_removed_while_writing_went_on(database: Database, home: Path) -> None:
+    fill(database, "admin")
+    (home / "audit" / "admin.head").unlink()
+    fill(database, "admin", 1)
+    [flaw] = database.audit.verify().flaws
+    assert "set aside" in flaw.what
+    assert (home / "audit" / "admin.head").exists(), "from there on there is a head again"
+
+
 @given(data=st.data())
 def test_any_bit_of_the_head_file(filled: Database, data: st.DataObject) -> None:
     path = filled.home / "audit" / "events.head"

@@ -162,7 +162,7 @@ def test_a_database_in_use_is_not_replaced(database: Database, backup: Path, hom
 
 
 @embedded
-@pytest.mark.parametrize("stop_at", range(1, 16))
+@pytest.mark.parametrize("stop_at", range(1, 12))
 def test_a_restore_that_is_killed_leaves_a_database_that_opens(
     backup: Path, database: Database, writer: Writer, home: Path, sealer: KeyFileSealer, clock: FixedClock, stop_at: int,
     monkeypatch: pytest.MonkeyPatch,

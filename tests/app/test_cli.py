@@ -188,6 +188,18 @@ def test_the_default_policy_passes_its_own_check(home: Path, tmp_path: Path) -> 
     call("policy", "check", file)
 
 
+def test_policy_try_says_what_would_happen_and_keeps_nothing(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "talk.jsonl").write_text("\n".join(json.dumps(message(text)) for text in ("hello", EXTORTION)))
+    (tmp_path / "mine.toml").write_text(call("policy", "show").stdout)
+    shown = call("policy", "try", tmp_path / "mine.toml", tmp_path / "talk.jsonl").stdout
+    assert "high  sextortion" in shown
+    assert "case" in shown
+    assert "gift card" not in shown
+    assert lines(call("cases", "--json")) == []
+    (tmp_path / "talk.jsonl").write_text("{}")
+    call("policy", "try", tmp_path / "mine.toml", tmp_path / "talk.jsonl", code=Exit.USAGE)
+
+
 def test_policy_replay_over_stored_events(home: Path, tmp_path: Path) -> None:
     (tmp_path / "talk.jsonl").write_text("\n".join(json.dumps(message(text)) for text in ("hello", EXTORTION)))
     call("screen", tmp_path / "talk.jsonl")

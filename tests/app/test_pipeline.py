@@ -176,7 +176,9 @@ def test_a_detector_that_raises_fails_safe_for_that_event_alone(
     assert good.decision.level is Level.HIGH
     assert good.decision.failures == ()
     captured = capsys.readouterr()
-    assert SECRET_WORDS not in captured.out + captured.err + caplog.text
+    assert "detector failed" in captured.err, "the failure is logged, or the next line would prove nothing"
+    assert captured.out == "", "standard output belongs to scripts"
+    assert SECRET_WORDS not in captured.err + caplog.text
 
 
 def test_a_sense_that_raises_fails_safe_for_that_event_alone(graph: Nightlight, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,6 +28,7 @@ class Receiver:
 
     def __init__(self, seed: int) -> None:
         self.deliveries: dict[str, list[bytes]] = defaultdict(list)
+        self.headers: dict[str, dict[str, str]] = {}
         self._random = random.Random(seed)
         self._lock = threading.Lock()
         receiver = self
@@ -37,6 +38,7 @@ class Receiver:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 with receiver._lock:
                     receiver.deliveries[self.headers["webhook-id"]].append(body)
+                    receiver.headers[self.headers["webhook-id"]] = dict(self.headers)
                     status = 500 if receiver._random.random() < 0.1 else 204
                 self.send_response(status)
                 self.send_header("Content-Length", "0")

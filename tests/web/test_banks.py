@@ -48,6 +48,8 @@ def test_what_a_bank_may_not_be(banked: tuple[Fakes, Client]) -> None:
         assert refused["field"] == field
         assert "no such kind" not in str(refused)
     problem(client.request("PATCH", "/v1/banks/other", json={"enabled": True}), 404, "not_found")
+    for odd in ("%00", "%ff", "x" * 201):
+        problem(client.request("PATCH", f"/v1/banks/{odd}", json={"enabled": True}), 404, "not_found")
     for nothing in ({"enabled": None}, {"threshold": None}, {"note": None}):
         problem(client.request("PATCH", "/v1/banks/known", json=nothing), 400, "invalid")
 

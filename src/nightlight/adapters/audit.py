@@ -2,8 +2,9 @@
 
 Each partition is a chain: a row's mac is HMAC-SHA256 over the mac before it and the row itself, so a row cannot be changed,
 moved, dropped or slipped in without the key. What a chain alone cannot show is that its end was cut off; for that the head
-(how many rows, and the mac of the last) is signed and kept in a file outside the database. The file is replaced after each
-commit, without waiting for the disk: a head older than the database is harmless, and newer it can never be.
+(how many rows, and the mac of the last) is signed and kept in a file outside the database. The file is written after each
+commit, without waiting for the disk: a head older than the database is harmless, and newer it can never be. It is one sector,
+written in place by one call: replacing it by renaming would be as safe, but ext4 flushes the disk at each such rename (2 ms).
 
 Whoever holds both the database and the files of the service can put old copies of both back. Against that, copy the heads to
 another machine now and then (`<home>/audit/*.head`); verification accepts any head that the chain has passed through.
@@ -14,6 +15,7 @@ from __future__ import annotations
 import fcntl
 import hmac
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +31,7 @@ GENESIS = bytes(32)
 """The mac before the first row."""
 
 _SUFFIX = ".head"
+_SECTOR = 512
 _CONTESTED = ".contested-"
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -77,6 +80,8 @@ class HeadFiles:
         self._key = key
         self._known: dict[str, ChainHead] = {}
         self._turns: dict[str, tuple[Lock, int]] = {}
+        self._files: dict[str, tuple[int, int]] = {}
+        """Open head files: descriptor and inode."""
         self._guard = Lock()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
@@ -104,6 +109,9 @@ class HeadFiles:
         """After a commit that took the chain from `before` to `after`. Where the head on file does not fit `before`, rows were
         taken away or changed since: it is set aside, as evidence, and never overwritten."""
         known = self._known.get(before.partition)
+        if known is not None and not self._in_place(before.partition):
+            self._set_aside(before.partition)
+            known = before
         try:
             known = known or self.read(before.partition)
         except Tampered:
@@ -133,6 +141,17 @@ class HeadFiles:
             raise Tampered(f"the head of audit partition {partition} was rewritten")
         return head
 
+    def settled(self, partition: str) -> ChainHead | None:
+        """As `read`, but never in the middle of a write."""
+        with self.turn(partition):
+            return self.read(partition)
+
+    def copy(self, dest: Path) -> None:
+        """A copy of each head into the folder `dest`, none of them in the middle of a write."""
+        for partition in self.partitions():
+            with self.turn(partition):
+                shutil.copyfile(self._path(partition), dest / self._path(partition).name)
+
     def partitions(self) -> list[str]:
         return sorted(unquote(p.name.removesuffix(_SUFFIX)) for p in self.folder.glob(f"*{_SUFFIX}"))
 
@@ -145,9 +164,11 @@ class HeadFiles:
 
     def close(self) -> None:
         with self._guard:
-            for _, fd in self._turns.values():
+            for fd in [fd for _, fd in self._turns.values()] + [fd for fd, _ in self._files.values()]:
                 os.close(fd)
             self._turns.clear()
+            self._files.clear()
+            self._known.clear()
 
     def _path(self, partition: str) -> Path:
         return self.folder / f"{quote(partition, safe='')}{_SUFFIX}"
@@ -156,13 +177,27 @@ class HeadFiles:
         return hmac.digest(self._key, _encode(head), "sha256")
 
     def _write(self, head: ChainHead) -> None:
-        path = self._path(head.partition)
-        staged = path.with_name(f".{path.name}.{os.getpid()}")
-        staged.write_bytes(_written(SignedHead(head.partition, head.seq, head.mac, self._sign(head))))
-        staged.replace(path)
+        if head.partition not in self._files or not self._in_place(head.partition):
+            self._drop(head.partition)
+            fd = os.open(self._path(head.partition), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            self._files[head.partition] = fd, os.fstat(fd).st_ino
+        fd, _ = self._files[head.partition]
+        os.pwrite(fd, _written(SignedHead(head.partition, head.seq, head.mac, self._sign(head))), 0)
         self._known[head.partition] = head
 
+    def _in_place(self, partition: str) -> bool:
+        """Whether the file that we hold open is still the one of that name: writing to one that was removed would be lost."""
+        try:
+            return partition not in self._files or self._path(partition).stat().st_ino == self._files[partition][1]
+        except FileNotFoundError:
+            return False
+
+    def _drop(self, partition: str) -> None:
+        if partition in self._files:
+            os.close(self._files.pop(partition)[0])
+
     def _set_aside(self, partition: str) -> None:
+        self._drop(partition)
         path = self._path(partition)
         aside = path.with_name(f"{path.name}{_CONTESTED}{os.urandom(4).hex()}")
         try:
@@ -172,4 +207,5 @@ class HeadFiles:
 
 
 def _written(signed: SignedHead) -> bytes:
-    return msgspec.json.encode(signed) + b"\n"
+    raw = msgspec.json.encode(signed)
+    return raw.ljust(-(-(len(raw) + 1) // _SECTOR) * _SECTOR - 1) + b"\n"

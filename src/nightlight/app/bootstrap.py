@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ from nightlight.adapters.index import FlatIndex
 from nightlight.adapters.sealer import KeyFileSealer
 from nightlight.adapters.store import Database, open_database
 from nightlight.adapters.webhook import Dispatcher
+from nightlight.app import logs
 from nightlight.app import settings as configuration
 from nightlight.app.background import Background
 from nightlight.app.engine import Engine
@@ -112,6 +114,7 @@ class Nightlight:
             self.engine.start()
             self.media.resume()
         if background:
+            threading.Thread(target=_warm_up, name="nightlight-warm-up", daemon=True).start()
             self.dispatcher.start()
             sweep = timedelta(minutes=self.settings.retention.sweep_minutes)
             self.background.every(timedelta(seconds=0.5), self.banks.refresh, "banks")
@@ -150,11 +153,21 @@ def bootstrap(
     **overrides: Any,
 ) -> Nightlight:
     """Build the graph on a home folder. `overrides` go to `Nightlight`, for tests."""
+    logs.configure()
     found = settings if settings is not None else configuration.load(home)
     graph = Nightlight(home, found, clock=clock or SystemClock(), migrate=migrate, **overrides)
     if start:
         graph.start()
     return graph
+
+
+def _warm_up() -> None:
+    """Compile what pictures need, so that no event waits behind the first one of them."""
+    from nightlight.adapters.index import scan
+    from nightlight.senses import media
+
+    media.warm_up()
+    scan.warm_up()
 
 
 def _table(path: Path) -> Table:

@@ -26,7 +26,7 @@ from nightlight.core.event import EventBase, UserReport
 from nightlight.core.features import Features
 from nightlight.core.gate import DataKind, Gate
 from nightlight.core.harm import Level
-from nightlight.core.ports import AuditEntry, ContactLimit, Head, PipelineStore, Sealer, StoredEvent, Work
+from nightlight.core.ports import AuditEntry, Head, PipelineStore, Sealer, StoredEvent, Work
 from nightlight.core.services import Answer
 from nightlight.policy import instruct
 
@@ -79,15 +79,26 @@ class Pipeline:
         head = self.parts.store.head(EVENTS)
         answers, fresh = self._seen_before(admitted)
         if fresh:
-            batch = self.gate(list(fresh.values()))
-            self.sense(batch)
-            memory = Memory(self.parts.store)
-            self._folder.fold(batch, memory)
-            self.assess(batch)
-            limits = self.decide(batch)
-            self.parts.store.commit(self.work(head, batch, memory, limits))
+            batch, memory = self._through(list(fresh.values()))
+            self.parts.store.commit(self.work(head, batch, memory))
             answers |= {p.event.id: (p.admitted.body_mac, self._done(p)) for p in batch}
         return [self._answer(a, *answers[a.event.id]) for a in admitted]
+
+    def look(self, admitted: Sequence[Admitted]) -> list[Passage]:
+        """What would be decided, and the memories kept, but no decision and no effect: for trying rules."""
+        batch, memory = self._through(admitted)
+        kept = Work(head=self.parts.store.head(EVENTS), advance=0, states=memory.changes(), assessments=latest(batch))
+        self.parts.store.commit(kept)
+        return batch
+
+    def _through(self, fresh: Sequence[Admitted]) -> tuple[list[Passage], Memory]:
+        batch = self.gate(fresh)
+        self.sense(batch)
+        memory = Memory(self.parts.store)
+        self._folder.fold(batch, memory)
+        self.assess(batch)
+        self.decide(batch)
+        return batch, memory
 
     # -- the steps, in order ---------------------------------------------------------------------------------------------------
 
@@ -134,24 +145,22 @@ class Pipeline:
         for p in batch:
             p.moved = move(current, p.signals, self.parts.levels)
 
-    def decide(self, batch: Sequence[Passage]) -> dict[str, ContactLimit]:
-        """The live and the shadow policy; limits that one event sets bind the next. Returns the new limits."""
+    def decide(self, batch: Sequence[Passage]) -> None:
+        """The live and the shadow policy, and the effects; limits that one event sets bind the next."""
         now = self.parts.clock.now()
         live, shadow = self.parts.policies.live, self.parts.policies.shadow
         in_force = dict(self.parts.store.limits(parties(p.event for p in batch), now))
-        new: dict[str, ContactLimit] = {}
         for p in batch:
             limited = p.event.actor.account in in_force
             p.decision = self._completed(p, live.decide(p.event, p.features, p.permission, p.moved, limited=limited, now=now))
             if shadow is not None:
                 p.shadow = shadow.decide(p.event, p.features, p.permission, p.moved, limited=limited, now=now)
-            p.effects = plan(p.event, p.decision, [m.current for m in p.moved], now)
-            for limit in p.effects.limits:
-                if limit.account not in in_force:
-                    in_force[limit.account] = new[limit.account] = limit
-        return new
+            effects = plan(p.event, p.decision, [m.current for m in p.moved], now)
+            new = [limit for limit in effects.limits if limit.account not in in_force]  # one in force is for people to extend
+            in_force.update({limit.account: limit for limit in new})
+            p.effects = structs.replace(effects, limits=tuple(new))
 
-    def work(self, head: Head, batch: Sequence[Passage], memory: Memory, limits: Mapping[str, ContactLimit]) -> Work:
+    def work(self, head: Head, batch: Sequence[Passage], memory: Memory) -> Work:
         """Everything the batch changes, sealed where it is content."""
         now, seal = self.parts.clock.now(), self.parts.sealer.seal
         plans = [p.effects for p in batch]
@@ -168,7 +177,7 @@ class Pipeline:
             facts=[fact for p in batch for fact in p.facts],
             tails={d: seal(tail.encode(), f"tail:{d}") for d, tail in tails.items()},
             tails_expire_at=now + self.parts.tail_for,
-            limits=list(limits.values()),
+            limits=[limit for effects in plans for limit in effects.limits],
             cases=[case for effects in plans for case in effects.cases],
             outbox=outbox,
             accounts={a: seal(name.encode(), f"account:{a}") for p in batch for a, name in p.admitted.names.items()},

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from nightlight.actions import simulate
 from nightlight.app.passage import move
+from nightlight.app.settings import Settings
 from nightlight.core.assessment import Assessment
+from nightlight.core.errors import Invalid, NightlightError
 from nightlight.core.event import Event, EventBase
 from nightlight.core.features import Features
 from nightlight.core.fingerprint import Match
 from nightlight.core.harm import Harm
 from nightlight.core.ports import StoredEvent
 from nightlight.core.signal import Signal, Subject
-from nightlight.policy import Comparison, Judged
+from nightlight.policy import Comparison, Judged, Policy, RuleSet
 from nightlight.policy.judged import unreadable_of
+from nightlight.policy.resolve import ALLOW
 
 if TYPE_CHECKING:
     from nightlight.app.bootstrap import Nightlight
@@ -53,6 +59,29 @@ def judged_from_store(nightlight: Nightlight) -> Iterator[Judged]:
                 unreadable=unreadable_of(event, Features()),
                 limited=any(limit.until > stored.received_at for limit in before),
             )
+
+
+def try_rules(rules: RuleSet, lines: Sequence[bytes], place: str | None = None) -> Iterator[str]:
+    """What a rule set would do about wire events: their levels, and the simulated twin of every action.
+
+    Raises Invalid naming the line of an event that is none.
+    """
+    from nightlight.app.bootstrap import bootstrap
+
+    with TemporaryDirectory(prefix="nightlight-try-") as home, bootstrap(Path(home), settings=Settings(place=place)) as graph:
+        graph.policies.live = Policy(rules)
+        for number, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            try:
+                admitted = graph.events.admit(graph.events.decode(line))
+            except NightlightError as error:
+                raise Invalid(f"line {number}: {error.message}", field=error.field) from None
+            (passage,) = graph.pipeline.look([admitted])
+            decision = passage.decision
+            if decision is not None and decision.actions != ALLOW:
+                yield f"{decision.event_id}  {decision.level.value}  {', '.join(harm.value for harm in decision.harms)}".rstrip()
+                yield from (f"    {words}" for words in simulate(passage.event, decision, [m.current for m in passage.moved], decision.at))
 
 
 def compare_shadow(nightlight: Nightlight) -> Comparison:

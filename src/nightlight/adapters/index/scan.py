@@ -62,3 +62,9 @@ def within(queries: Words, rows: Words, count: int, groups: NDArray[np.int32], l
     while (hits := int(_within(queries, rows, count, groups, limits, out))) > len(out):
         out = np.empty((2 * hits, 2), np.int64)  # twice: a writer may raise the number meanwhile
     return [(int(row), int(apart)) for row, apart in out[:hits]]
+
+
+def warm_up() -> None:
+    """Compile now rather than with the first search: about a second the first time on a machine."""
+    one = np.zeros((1, 4), np.uint64)
+    within(one, one, 1, np.zeros(1, np.int32), np.zeros(1, np.int32))

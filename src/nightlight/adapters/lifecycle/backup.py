@@ -64,8 +64,7 @@ def backup(database: Database, dest: Path, by: str, *, with_keys: Path | None = 
     try:
         # Heads first: a head that is older than its database is in order, a newer one would look like rows cut off.
         (staged / "audit").mkdir(mode=0o700)
-        for head in sorted((database.home / "audit").glob("*.head")):
-            shutil.copyfile(head, staged / "audit" / head.name)
+        database.audit.heads.copy(staged / "audit")
         if database.sql.is_sqlite:
             _copy_sqlite(Path(str(database.sql.url.database)), staged / DATABASE_FILE)
         else:

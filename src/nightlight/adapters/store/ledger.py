@@ -172,7 +172,7 @@ class AuditLog:
 
     def _verify(self, partition: str) -> tuple[int, Flaw | None]:
         try:
-            head = self.heads.read(partition)  # before the rows: a writer may add rows meanwhile, never take any
+            head = self.heads.settled(partition)  # before the rows: a writer may add rows meanwhile, never take any
         except Tampered as error:
             return 0, Flaw(partition, None, error.message)
         at, mac, met = 0, GENESIS, head is not None and head.seq == 0 and head.mac == GENESIS

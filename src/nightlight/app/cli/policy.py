@@ -127,6 +127,21 @@ def replay(file: File, as_json: Json = False) -> None:
     _print(result, as_json)
 
 
+@app.command("try")
+def try_out(
+    file: File,
+    events: Annotated[Path, typer.Argument(help="Wire events, one JSON object a line.")],
+    place: Annotated[str | None, typer.Option(help="Place of parties for whom the file gives none, such as GB.")] = None,
+) -> None:
+    """Say what a rule set would do about events, in plain words. Nothing is kept and nothing leaves: the database is a throw-away."""
+    from nightlight.app.replaying import try_rules
+    from nightlight.policy import load_rules
+
+    rules = load_rules(_text(file), str(file))
+    for line in try_rules(rules, _text(events).encode().splitlines(), place):
+        typer.echo(line)
+
+
 def _watched(nightlight: Nightlight, judged: Any) -> Any:
     return progress(judged, nightlight.database.pipeline.counts().get("events"), "replaying")
 

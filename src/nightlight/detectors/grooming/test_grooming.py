@@ -16,7 +16,6 @@ from nightlight.core.event import (
     Assurance,
     Channel,
     EventBase,
-    Fingerprint,
     Media,
     Message,
     Party,
@@ -25,7 +24,7 @@ from nightlight.core.event import (
     UserReport,
 )
 from nightlight.core.features import AccountSummary, Cue, Features, TextFeatures
-from nightlight.core.fingerprint import FingerprintKind
+from nightlight.core.fingerprint import Fingerprint, FingerprintKind
 from nightlight.core.harm import Harm, Level, Stage
 from nightlight.core.signal import SubjectKind
 from nightlight.kit import check_detector
@@ -207,7 +206,7 @@ def test_words_of_a_report_are_not_the_reporters_conduct() -> None:
 
 
 def test_approaching_three_people_becomes_a_finding_about_the_account() -> None:
-    events = []
+    events: list[EventBase] = []
     for n in range(3):
         told = lines(*RISKY, to=(Party(account=f"child-{n}"),))
         events.extend(msgspec.structs.replace(one, id=f"{n}-{one.id}", channel=Channel(id=f"room-{n}")) for one in told)

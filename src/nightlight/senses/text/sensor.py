@@ -20,31 +20,7 @@ TAIL = 64
 _CUES = Path(__file__).with_name("cues.toml")
 
 # The commonest English function words: a quarter of the words of ordinary English, and few of any other language's.
-_ENGLISH = frozenset(
-    (
-        "a",
-        "the",
-        "to",
-        "and",
-        "is",
-        "it",
-        "of",
-        "in",
-        "i",
-        "you",
-        "that",
-        "for",
-        "on",
-        "this",
-        "my",
-        "me",
-        "have",
-        "do",
-        "not",
-        "are",
-        "what",
-    )
-)
+_ENGLISH = frozenset(["a", "the", "to", "and", "is", "it", "of", "in", "i", "you", "that", "for", "on", "my", "have", "do", "not", "are"])
 
 
 @cache

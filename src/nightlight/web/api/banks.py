@@ -9,7 +9,7 @@ import msgspec
 from litestar import Response
 from msgspec import UNSET, Meta
 
-from nightlight.core.errors import Invalid
+from nightlight.core.errors import Invalid, NotFound
 from nightlight.core.fingerprint import Bank, BankItem
 from nightlight.core.services import Scope
 from nightlight.web.api.wire import (
@@ -46,10 +46,10 @@ async def body_of(request: Req) -> bytes:
 
 
 def name_in_path(request: Req, parameter: str) -> str:
-    """A path parameter, within the bounds of any id."""
+    """A path parameter. Raises NotFound where nothing can have that name: too long, a NUL, bytes that were not UTF-8."""
     value = str(request.path_params[parameter])
-    if not 1 <= len(value) <= 200 or "\0" in value or "\ufffd" in value:
-        raise Invalid("an id has 1 to 200 characters of UTF-8 and no NUL", field=parameter)
+    if len(value) > 200 or "\0" in value or "\ufffd" in value:
+        raise NotFound(f"there is no such {parameter}", field=parameter)
     return value
 
 
