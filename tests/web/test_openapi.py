@@ -88,7 +88,7 @@ BEYOND_SCHEMA = (
 
 @schema.parametrize()
 @settings(
-    max_examples=15,
+    max_examples=8,
     deadline=None,
     derandomize=True,
     database=None,

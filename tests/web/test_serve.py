@@ -140,6 +140,16 @@ def test_clients_that_hang_up_in_the_middle_disturb_nobody(running: tuple[Fakes,
     assert "Traceback" not in "".join(capfd.readouterr())
 
 
+def test_hundreds_of_silent_connections_shut_nobody_out(running: tuple[Fakes, httpx.Client]) -> None:
+    _, client = running
+    with contextlib.ExitStack() as held:
+        for _ in range(300):
+            held.enter_context(socket.create_connection((client.base_url.host, client.base_url.port or 80), timeout=20))
+        assert client.get("/v1/banks").status_code == 200
+        with httpx.Client(base_url=client.base_url, headers=client.headers, trust_env=False) as newcomer:
+            assert newcomer.get("/v1/banks").status_code == 200
+
+
 def test_a_port_that_is_taken_is_an_error_and_not_shared(running: tuple[Fakes, httpx.Client]) -> None:
     _, client = running
     with pytest.raises(AddressInUse, match="cannot be listened on"):

@@ -29,6 +29,11 @@ READY_WITHIN_S = 30.0
 DRAIN_S = 10
 """How long requests under way may take to finish once the server was told to stop."""
 HEADER_TIMEOUT_MS = 10_000
+BACKLOG = 1024
+MOST_CONNECTIONS = 768
+"""Held at once; more wait in the backlog. Granian keeps a place for a connection that has not sent a byte for as long as it is open, so its
+own default of 128 lets a hundred silent clients shut everybody out. Below the usual limit of 1,024 open files. On an open network a proxy
+belongs in front."""
 SETTLE_S = 0.25
 """Granian's runtime thread ends just after its last callback. If the interpreter is torn down under it, it aborts the process."""
 
@@ -91,7 +96,9 @@ async def serve(
         address=host,
         port=port,
         interface=Interfaces.ASGI,
-        http=HTTPModes.auto,
+        backlog=BACKLOG,
+        backpressure=MOST_CONNECTIONS,
+        http=HTTPModes.http1,
         http1_settings=HTTP1Settings(header_read_timeout=HEADER_TIMEOUT_MS),
         websockets=False,
         log_enabled=False,

@@ -12,7 +12,7 @@ from nightlight.adapters.store.ledger import AuditLog
 from nightlight.adapters.store.prepared import Prepared
 from nightlight.adapters.store.tables import micros, moment, outbox
 from nightlight.core.clock import Clock
-from nightlight.core.errors import Conflict, NotFound
+from nightlight.core.errors import Conflict, NotFound, Tampered
 from nightlight.core.ports import AuditEntry, Delivery, Sealer
 from nightlight.core.services import DeadLetter
 
@@ -34,19 +34,18 @@ class SqlOutbox:
         self._give_up = Prepared(sql, one.values(state=DEAD, attempts=o.attempts + 1, finished_at=bindparam("now"), error=bindparam("why")))
 
     def due(self, now: datetime, most: int) -> Sequence[Delivery]:
-        """Those that have waited longest first. Raises Tampered where a body does not open."""
+        """Those that have waited longest first. One whose body does not authenticate becomes a dead letter: it stops no other."""
         with self._sql.read() as connection:
             found = self._due.rows(connection, now=micros(now), most=most)
-        return [
-            Delivery(
-                key=key,
-                endpoint=endpoint,
-                body=self._sealer.open(bytes(sealed), f"outbox:{key}"),
-                attempts=attempts,
-                created_at=moment(created_at),
-            )
-            for key, endpoint, sealed, attempts, created_at in found
-        ]
+        out = []
+        for key, endpoint, sealed, attempts, created_at in found:
+            try:
+                body = self._sealer.open(bytes(sealed), f"outbox:{key}")
+            except Tampered:
+                self.failed(key, "the message does not authenticate: somebody or something changed it", None)
+                continue
+            out.append(Delivery(key=key, endpoint=endpoint, body=body, attempts=attempts, created_at=moment(created_at)))
+        return out
 
     def delivered(self, key: str, at: datetime) -> None:
         with self._sql.write() as connection:

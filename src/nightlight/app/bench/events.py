@@ -24,6 +24,8 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from nightlight.adapters.store.engine import PRAGMAS
+
 BATCH = 50
 CONVERSATIONS = 2000
 
@@ -254,8 +256,8 @@ def _bare(database: Path, events_per_commit: int) -> float:
     source = sqlite3.connect(f"file:{database}?mode=ro", uri=True)
     copy = sqlite3.connect(target, isolation_level=None)
     try:
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000"):
-            copy.execute(f"PRAGMA {pragma}")
+        for pragma in PRAGMAS:
+            copy.execute(pragma)
         made = source.execute("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%' ORDER BY type DESC")
         for (sql,) in made.fetchall():
             copy.execute(sql)

@@ -51,10 +51,10 @@ def demo(
     if as_json:
         emit(summary(tally))
     else:
-        _tell(tally)
+        _tell(tally, once=once)
     if keep:
         typer.echo(f"The database is in {keep}: try NIGHTLIGHT_HOME={keep} nightlight cases", err=as_json)
-    if tally.errors:
+    if once and tally.errors:  # who presses Ctrl-C cuts off what was under way
         raise typer.Exit(Exit.FOUND)
 
 
@@ -80,7 +80,7 @@ def summary(tally: Tally) -> dict[str, Any]:
     }
 
 
-def _tell(tally: Tally) -> None:
+def _tell(tally: Tally, *, once: bool) -> None:
     typer.echo(f"\n{tally.events:,} events and {tally.uploads} pictures decided, {tally.rate:,.0f} a second while sending")
     typer.echo("decisions: " + ", ".join(f"{name} {count}" for name, count in tally.decisions.most_common()))
     typer.echo(f"banked pictures found again: {tally.found} of {tally.banked}; benign events decided high: {tally.false_alarms}")
@@ -90,7 +90,7 @@ def _tell(tally: Tally) -> None:
             typer.echo(f"    {name}: {story.level}, no alert")
         else:
             typer.echo(f"    {name}: {', '.join(story.harms)}, at event {story.alert_events}, after {story.alert_seconds:.0f} s")
-    if tally.errors:
+    if once and tally.errors:
         typer.secho(f"{tally.errors} events were not decided", fg="red", err=True)
 
 

@@ -197,6 +197,10 @@ def play(
         for started in thread:
             started.join(10)
         on_end()
+    if failures and isinstance(failures[0], OSError | http.client.HTTPException):
+        if once:
+            raise RuntimeError("the service went away before the evening was over") from failures[0]
+        return tally  # Ctrl-C stops the service first; whoever was sending finds nobody there
     if failures:
         raise failures[0]
     return tally

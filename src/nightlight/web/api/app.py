@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 from litestar import Litestar, Response, Router
 from litestar.datastructures import State
-from litestar.handlers import HTTPRouteHandler
 
 from nightlight.core.services import Services
 from nightlight.web.api import banks, events, media, operations
 from nightlight.web.api.openapi import document
+from nightlight.web.bodies import Req
 from nightlight.web.config import WebConfig
 from nightlight.web.guards import add_headers, api_guard, page_guard
 from nightlight.web.hands import Hands
 from nightlight.web.health import HEALTH_ROUTES
 from nightlight.web.live import LIVE_ROUTES
 from nightlight.web.problems import respond
+from nightlight.web.route import Doc, page
+
+OPENAPI_TYPE = "application/vnd.oai.openapi+json"
 
 
 def create_app(services: Services, config: WebConfig | None = None) -> Litestar:
@@ -49,9 +54,11 @@ def create_app(services: Services, config: WebConfig | None = None) -> Litestar:
     )
     described = b""
 
-    @HTTPRouteHandler(config.docs_path, http_method="GET", sync_to_thread=False)
-    def openapi_document() -> Response[bytes]:
-        return Response(described, media_type="application/vnd.oai.openapi+json")
+    described_as = Doc(summary="This description", tag="Health", answers={200: dict[str, Any]}, media_type=OPENAPI_TYPE)
+
+    @page(config.docs_path, described_as)
+    async def openapi_document(request: Req) -> Response[bytes]:
+        return Response(described, media_type=OPENAPI_TYPE)
 
     pages = Router("/", guards=[page_guard], route_handlers=[openapi_document, *HEALTH_ROUTES, *LIVE_ROUTES])
     app = Litestar(
