@@ -180,7 +180,7 @@ class Pipeline:
             limits=[limit for effects in plans for limit in effects.limits],
             cases=[case for effects in plans for case in effects.cases],
             outbox=outbox,
-            accounts={a: seal(name.encode(), f"account:{a}") for p in batch for a, name in p.admitted.names.items()},
+            accounts=self._new_names(batch),
             audit=[audit_of(self._done(p)) for p in batch],
         )
 
@@ -205,6 +205,12 @@ class Pipeline:
             return Conflict("this id was used before for an event with another body", field="id")
         sender, recipients = instruct(admitted.event, decision)
         return answer_of(admitted, decision, sender, recipients, self.parts.helplines)
+
+    def _new_names(self, batch: Sequence[Passage]) -> dict[str, bytes]:
+        """The service's own ids that the store does not hold yet, sealed."""
+        names = {pseudonym: name for p in batch for pseudonym, name in p.admitted.names.items()}
+        known = self.parts.store.original_accounts(list(names))
+        return {p: self.parts.sealer.seal(name.encode(), f"account:{p}") for p, name in names.items() if p not in known}
 
     def _stored(self, p: Passage, preserve: bool) -> StoredEvent:
         event = p.event
