@@ -15,6 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from schemathesis.specs.openapi.checks import ignored_auth, negative_data_rejection, positive_data_acceptance
 
 import nightlight
 from nightlight.adapters.webhook import verify_signature
@@ -181,9 +184,8 @@ def test_a_bank_and_a_policy_changed_by_command_line_are_taken_up_without_a_rest
         }
         return "known_material" in service.upload(envelope, picture(5))[1]["decision"]["harms"]
 
-    until(seen, 5)
     with bootstrap(service.home) as other:
-        until(lambda: any(True for _ in other.database.history.decided_by_both()), 5)
+        until(lambda: seen() and any(True for _ in other.database.history.decided_by_both()), 5)
 
 
 def test_a_revoked_key_ends_within_seconds(service: Service) -> None:
@@ -290,6 +292,26 @@ def test_crafted_pictures_are_decided_and_said_to_be_unreadable(service: Service
     status, answer = service.upload(envelope | {"id": f"crafted-{hash(data)}"}, data)
     assert status == 200
     assert any(a["action"] == "open_case" for a in answer["decision"]["actions"]), "nobody could look inside, so a person does"
+
+
+def test_the_real_service_is_as_described(service: Service) -> None:
+    """The same as tests/web does over fakes, on the whole system: no 5xx, and nothing but what the description declares."""
+    schema = schemathesis.openapi.from_url(f"http://127.0.0.1:{service.server.port}/openapi.json")
+    headers = {"Authorization": f"Bearer {service.full}"}
+    beyond = [positive_data_acceptance, negative_data_rejection, ignored_auth]  # what these say is checked over the fakes
+    called = 0
+    for found in schema.get_all_operations():
+        operation = found.ok()
+
+        @given(case=operation.as_strategy())
+        @settings(max_examples=5, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+        def conforms(case: Any) -> None:
+            nonlocal called
+            called += 1
+            case.validate_response(case.call(headers=headers), headers=headers, excluded_checks=beyond)
+
+        conforms()
+    assert called > 50
 
 
 def test_the_service_is_ready_and_shows_what_it_does(service: Service) -> None:

@@ -47,6 +47,7 @@ class Stats:
         self._recent: deque[tuple[float, int]] = deque()
         self._latencies: deque[float] = deque(maxlen=5000)
         self._alerts: deque[dict[str, Any]] = deque(maxlen=_ALERTS)
+        self._alerted: OrderedDict[str, None] = OrderedDict()
         self._first_seen: OrderedDict[str, tuple[datetime, int]] = OrderedDict()
         self.registry = CollectorRegistry()
         self._m_events = Counter("nightlight_events", "Events decided", ["kind"], registry=self.registry)
@@ -94,7 +95,10 @@ class Stats:
             self._first_seen.popitem(last=False)
         for harm in decision.harms:
             self._harms[harm.value] += 1
-        if decision.level is Level.HIGH:
+        if decision.level is Level.HIGH and a.event.conversation not in self._alerted:
+            self._alerted[a.event.conversation] = None
+            if len(self._alerted) > _CONVERSATIONS:
+                self._alerted.popitem(last=False)
             self._alerts.append(
                 {
                     "event_id": decision.event_id,

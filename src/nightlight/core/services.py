@@ -170,7 +170,7 @@ class Live(Struct, frozen=True, kw_only=True):
     levels: Mapping[str, int]
     harms: Mapping[str, int]
     alerts: Sequence[Mapping[str, Any]]
-    """The latest decisions of high level: event id, harm, level, reasons, seconds from the first message; never content."""
+    """Each of the last conversations' first decision of high level: event id, harms, level, actions, seconds since the first event."""
     open_cases: int
     commits: int
     p50_ms: float

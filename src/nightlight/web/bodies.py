@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Any, TypeAlias, TypeVar
 from urllib.parse import parse_qsl, unquote_to_bytes
 
@@ -19,6 +20,8 @@ from nightlight.web.problems import TooSlow, UnsupportedMediaType, explain
 Req: TypeAlias = Request[Any, Any, Any]
 T = TypeVar("T")
 
+MAX_DRAIN = 64 * 1024 * 1024
+DRAIN_S = 5.0
 MAX_ID = 200
 """As core.event.Id."""
 
@@ -56,6 +59,7 @@ async def chunks(request: Req, most: int, deadline_s: float) -> AsyncIterator[by
     if declared and (not declared.isascii() or not declared.isdigit()):
         raise Invalid("content-length is not a number", field="content-length")
     if declared and (len(declared) > 15 or int(declared) > most):
+        await drain(request, int(declared[:15]))
         raise TooLarge(f"the body may have at most {most} bytes")
     end = asyncio.get_running_loop().time() + deadline_s
     received = 0
@@ -75,6 +79,21 @@ async def chunks(request: Req, most: int, deadline_s: float) -> AsyncIterator[by
             yield body
         if not message.get("more_body", False):
             return
+
+
+async def drain(request: Req, declared: int) -> None:
+    """Let a client that is a little too generous finish, throwing away what comes, so that it reads the refusal and not a reset.
+
+    One that declares more than `MAX_DRAIN`, or takes longer than `DRAIN_S`, meets a closed connection.
+    """
+    if declared > MAX_DRAIN:
+        return
+    with suppress(TimeoutError):
+        async with asyncio.timeout(DRAIN_S):
+            while True:
+                message: Any = await request.receive()
+                if message["type"] == "http.disconnect" or not message.get("more_body", False):
+                    return
 
 
 async def read(request: Req, most: int, deadline_s: float) -> bytes:

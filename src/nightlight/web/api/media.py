@@ -82,7 +82,12 @@ async def screen_upload(request: Req, hands: Hands, notify: str | None) -> Respo
     future: Future[Answer] = await asyncio.to_thread(decoded, lambda envelope: media.screen(envelope, parts["file"]), parts["event"])
     if await settled(future, config.answer_deadline_s):
         return json_response(answer_for(caller_of(request), outcome(future)))
-    job = await asyncio.to_thread(media.detach, event_id, notify)
+    try:
+        job = await asyncio.to_thread(media.detach, event_id, notify)
+    except NotFound:  # it was finished in the same moment
+        if not await settled(future, config.answer_deadline_s):
+            raise
+        return json_response(answer_for(caller_of(request), outcome(future)))
     return json_response(job, 202, {"location": f"/v1/jobs/{quote(event_id, safe='')}"})
 
 
