@@ -144,7 +144,7 @@ class _World:
         people = {
             label: self._player(place) | {"assurance": "none"} | told_of for label, told_of in told["people"].items()
         }  # what the story says of a person replaces what chance said
-        at = self._chance.uniform(HOURS * 900, HOURS * 2700)
+        at = self._chance.uniform(HOURS * 180, HOURS * 2700)
         for step in told["steps"]:
             at += step.get("after", 8)
             by = step["by"]
