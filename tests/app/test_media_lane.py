@@ -17,6 +17,7 @@ from nightlight.app.bootstrap import Nightlight
 from nightlight.app.settings import EndpointSettings, Settings
 from nightlight.core.clock import FixedClock
 from nightlight.core.errors import Busy, Invalid, NotFound
+from nightlight.core.event import MediaScreened
 from nightlight.core.job import JobState
 from nightlight.core.services import Answer
 from nightlight.senses.media import ScreenedMedia, screen_bytes
@@ -135,6 +136,34 @@ def test_a_decoder_that_breaks_is_an_error_and_a_failed_job(graph: Nightlight, s
     job = graph.media.job("broken")
     assert job is not None
     assert job.state is JobState.FAILED
+
+
+def test_a_promised_upload_that_finds_no_room_is_tried_again(graph: Nightlight, slow: Gatekeeper, monkeypatch: pytest.MonkeyPatch) -> None:
+    submit, refused = graph.events.submit_screened, []
+
+    def busy_twice(event: MediaScreened, body: bytes) -> Future[Answer]:
+        if len(refused) < 2:
+            refused.append(1)
+            raise Busy("no room")
+        return submit(event, body)
+
+    monkeypatch.setattr(media_lane, "RETRY_S", 0.01)
+    monkeypatch.setattr(graph.events, "submit_screened", busy_twice)
+    future = start(graph, slow)
+    graph.media.detach("up-1", None)
+    slow.open.set()
+    assert future.result(20).event_id == "up-1"
+    assert len(refused) == 2
+    assert graph.media.job("up-1").state is JobState.DONE  # type: ignore[union-attr]
+
+
+def test_an_upload_nobody_promised_is_refused_where_there_is_no_room(graph: Nightlight, monkeypatch: pytest.MonkeyPatch) -> None:
+    def busy(event: MediaScreened, body: bytes) -> Future[Answer]:
+        raise Busy("no room")
+
+    monkeypatch.setattr(graph.events, "submit_screened", busy)
+    with pytest.raises(Busy):
+        graph.media.screen(msgspec.json.encode(upload()), picture()).result(20)
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import structlog
 
 from nightlight.adapters.index import FlatIndex
 from nightlight.adapters.sealer import KeyFileSealer
-from nightlight.adapters.store import Database, open_database
+from nightlight.adapters.store import Database, database_exists, open_database
 from nightlight.adapters.webhook import Dispatcher
 from nightlight.app import logs
 from nightlight.app import settings as configuration
@@ -60,9 +60,17 @@ class Nightlight:
     ) -> None:
         self.home, self.settings, self.clock = home, settings, clock
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.sealer = KeyFileSealer(home / KEY_FILE, create=not (home / "nightlight.db").exists())
+        self.sealer = KeyFileSealer(home / KEY_FILE, create=not database_exists(settings.database, home))
         self.pseudonymiser = Pseudonymiser(self.sealer.derive("pseudonyms"))
         self.database: Database = open_database(settings.database, home, self.sealer, clock, migrate=migrate or settings.database is None)
+        try:
+            self._build(settings, clock, detectors)
+        except BaseException:
+            self.database.close()
+            raise
+
+    def _build(self, settings: Settings, clock: Clock, detectors: dict[str, Detector] | None) -> None:
+        home = self.home
         self.index = FlatIndex()
         self.banks = self.database.banks(self.index, _fingerprints_of)
         self.keys = self.database.keys

@@ -123,8 +123,14 @@ class Engine:
             end = start + len(group.admitted)
             if waiting:
                 group.future.set_result(answers[start:end])
-            self._on_batch(group.admitted, answers[start:end], now - group.since)
+            self._tell(group, answers[start:end], now - group.since)
             start = end
+
+    def _tell(self, group: _Group, answers: Answers, seconds: float) -> None:
+        try:
+            self._on_batch(group.admitted, answers, seconds)
+        except Exception as error:  # who counts must not be able to stop the service
+            log.error("observer failed", error=type(error).__name__)
 
     def _hop(self) -> bool:
         try:

@@ -30,6 +30,8 @@ log = structlog.get_logger("nightlight.media")
 
 MOST_WAITING_BYTES = 256 * 1024 * 1024
 """Upload bytes held in memory at once; beyond it callers are told to come back."""
+RETRY_S = 0.5
+"""Between tries of a promised upload while the pipeline has no room."""
 
 
 class _Upload(Struct, frozen=True, kw_only=True):
@@ -41,6 +43,7 @@ class _Upload(Struct, frozen=True, kw_only=True):
 
 
 class _Running(Struct):
+    event: MediaScreened
     envelope: bytes
     data: bytes
     answer: Future[Answer]
@@ -68,13 +71,14 @@ class MediaLane:
         self._lock = threading.Lock()
         self._running: dict[str, _Running] = {}
         self._waiting = 0
+        self._stopping = threading.Event()
 
     def screen(self, envelope: bytes, data: bytes) -> Future[Answer]:
         """Queue an upload. The future resolves after the decision's commit."""
         event = self._events.decode_upload(envelope)
         if not data:
             raise Invalid("the file is empty", field="file")
-        return self._start(event, _Running(envelope, data, Future()))
+        return self._start(_Running(event, envelope, data, Future()))
 
     def detach(self, event_id: str, notify: str | None) -> Job:
         """Promise the answer for later. The bytes are on disk, sealed, before this returns."""
@@ -90,7 +94,10 @@ class MediaLane:
         with self._lock:
             running.detached, running.notify = True, notify
             finished = running.outcome
-        if finished is not None:  # in the meantime, so nobody else will say so
+        if isinstance(finished, Busy):  # promised now, so it must not end so
+            running.outcome = None
+            self._start(running, bounded=False)
+        elif finished is not None:  # in the meantime, so nobody else will say so
             self._settle(event_id, notify, finished)
         return self._jobs.get(event_id) or job
 
@@ -108,44 +115,49 @@ class MediaLane:
                 log.error("spooled upload unreadable", file=path.name, error=type(error).__name__)
                 path.rename(path.with_suffix(".unreadable"))  # kept for a person to look at, and out of the way
                 continue
-            running = _Running(upload.envelope, upload.data, Future(), detached=True, notify=upload.notify)
-            self._start(event, running, bounded=False)
+            running = _Running(event, upload.envelope, upload.data, Future(), detached=True, notify=upload.notify)
+            self._start(running, bounded=False)
             found += 1
         return found
 
     def stop(self) -> None:
-        """Finish what was accepted, then end."""
+        """Finish what was accepted, then end. What was promised and finds no room now stays in the spool, for the next start."""
+        self._stopping.set()
         self._pool.shutdown(wait=True)
 
-    def _start(self, event: MediaScreened, running: _Running, *, bounded: bool = True) -> Future[Answer]:
+    def _start(self, running: _Running, *, bounded: bool = True) -> Future[Answer]:
         with self._lock:
             if bounded and self._waiting + len(running.data) > MOST_WAITING_BYTES:
                 raise Busy("too much media is waiting; nothing was accepted, try again in a few seconds")
             self._waiting += len(running.data)
-            self._running.setdefault(event.id, running)
-        self._pool.submit(self._work, event, running)
+            self._running.setdefault(running.event.id, running)
+        self._pool.submit(self._work, running)
         return running.answer
 
-    def _work(self, event: MediaScreened, running: _Running) -> None:
-        outcome: Answer | Exception
-        try:
-            outcome = self._decide(event, running.data)
-        except Exception as error:
-            log.error("upload failed", event_id=event.id, error=type(error).__name__)
-            outcome = error
+    def _work(self, running: _Running) -> None:
+        event, outcome = running.event, self._outcome(running)
+        while isinstance(outcome, Busy) and running.detached and not self._stopping.wait(RETRY_S):
+            outcome = self._outcome(running)
         with self._lock:
             self._waiting -= len(running.data)
             if self._running.get(event.id) is running:
                 del self._running[event.id]
             running.outcome = outcome
             detached = running.detached
-        if detached:
+        if detached and not isinstance(outcome, Busy):
             self._settle(event.id, running.notify, outcome)
         if running.answer.set_running_or_notify_cancel():
             if isinstance(outcome, Exception):
                 running.answer.set_exception(outcome)
             else:
                 running.answer.set_result(outcome)
+
+    def _outcome(self, running: _Running) -> Answer | Exception:
+        try:
+            return self._decide(running.event, running.data)
+        except Exception as error:
+            log.error("upload failed", event_id=running.event.id, error=type(error).__name__)
+            return error
 
     def _decide(self, event: MediaScreened, data: bytes) -> Answer:
         found = self._screen(data)
