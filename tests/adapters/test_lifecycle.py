@@ -12,6 +12,7 @@ from nightlight.adapters.lifecycle import Kept, Periods
 from nightlight.adapters.store import Database
 from nightlight.adapters.store.tables import cases, metadata
 from nightlight.core.clock import FixedClock
+from nightlight.core.decision import late_id
 from nightlight.core.detect import Key
 from nightlight.core.ports import Work
 from nightlight.core.services import Job, JobState
@@ -76,10 +77,10 @@ def test_an_id_may_come_again_after_its_retention(database: Database, writer: Wr
 def test_decisions_of_the_second_hop_go_with_their_event(database: Database, writer: Writer) -> None:
     database.pipeline.commit(writer.chat("e1"))
     hop = Writer(database, "accounts")
-    database.pipeline.commit(Work(head=hop.head(), advance=1, decisions=[decision("e1#7")]))
+    database.pipeline.commit(Work(head=hop.head(), advance=1, decisions=[decision(late_id("e1", 7))]))
     database.pipeline.commit(writer.chat("e1#8", at=START + timedelta(days=1)))
     assert database.lifecycle.retention(LATE)["decisions"] == 2
-    assert set(database.pipeline.decided(["e1", "e1#7", "e1#8"])) == {"e1#8"}
+    assert set(database.pipeline.decided(["e1", late_id("e1", 7), "e1#8"])) == {"e1#8"}
 
 
 def test_memories_messages_and_jobs_go_in_their_time(database: Database, writer: Writer, clock: FixedClock) -> None:

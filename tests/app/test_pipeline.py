@@ -302,6 +302,67 @@ def test_where_scanning_is_not_permitted_nothing_is_looked_at_or_kept(graph: Nig
     assert b"gift card" not in opened
 
 
+@pytest.mark.parametrize(
+    "kind",
+    [
+        {"kind": "link", "url": "https://example.org/quibblesnatch"},
+        {"kind": "media", "fingerprints": [{"kind": "sha256", "value": "ab" * 32}]},
+        {"kind": "stream_frame", "fingerprints": [{"kind": "sha256", "value": "ab" * 32}]},
+        {"kind": "profile_change", "field": "bio", "text": "quibblesnatch"},
+        {"kind": "search", "text": "quibblesnatch"},
+    ],
+    ids=lambda kind: str(kind["kind"]),
+)
+def test_no_kind_of_content_is_kept_where_it_may_not_be_read(graph: Nightlight, kind: Wire) -> None:
+    there = {"actor": ADULT | {"place": "DE"}, "targets": [CHILD | {"place": "DE"}], "channel": {"id": "dm", "kind": "direct"}}
+    base = {"id": f"kept-{kind['kind']}", "at": NOW.isoformat(), **there}
+    answer = screen(graph, base | kind)
+    stored = graph.database.pipeline.event(answer.event_id)
+    assert stored is not None
+    opened = graph.sealer.open(stored.sealed, f"event:{stored.id}")
+    assert b"quibblesnatch" not in opened
+    assert b"abab" not in opened
+    assert graph.events.decision(answer.event_id) == answer, "what is left can be read back"
+
+
+def test_an_upload_is_not_even_decoded_where_content_may_not_be_read(graph: Nightlight) -> None:
+    graph.banks.create(Bank(name="known"), "test")
+    graph.banks.add_bytes("known", picture(), "test")
+    there = {"actor": ADULT | {"place": "DE"}, "targets": [CHILD | {"place": "DE"}], "channel": {"id": "dm", "kind": "direct"}}
+    decoded: list[bytes] = []
+    graph.media._screen = decoded.append  # type: ignore[assignment,return-value]
+    answer = graph.media.screen(msgspec.json.encode(upload(**there)), picture()).result(30)
+    assert decoded == []
+    assert tags(answer) == {"allow"}
+
+
+def test_a_tampered_tail_stops_nobody(graph: Nightlight) -> None:
+    import sqlite3
+
+    screen(graph, message("hello there"))
+    with sqlite3.connect(graph.home / "nightlight.db") as database:
+        database.execute("UPDATE tails SET sealed = x'00'")
+    database.close()
+    bad, good = screen_all(graph, [message("how are you"), message("hi", channel={"id": "other", "kind": "game"})])
+    assert isinstance(bad, Answer)
+    assert isinstance(good, Answer)
+    assert bad.decision.failures == ("tail",)
+    assert good.decision.failures == ()
+
+
+def test_an_id_that_is_taken_is_refused_alone(graph: Nightlight, monkeypatch: pytest.MonkeyPatch) -> None:
+    commit = graph.parts.store.commit
+
+    def taken(work: Work) -> None:
+        if any(e.id == "taken" for e in work.events):
+            raise Conflict("this event id is taken", field="id")
+        commit(work)
+
+    monkeypatch.setattr(graph.parts.store, "commit", taken)
+    answers = screen_all(graph, [message("one"), message("two", id="taken"), message("three")])
+    assert [type(a) for a in answers] == [Answer, Conflict, Answer]
+
+
 def test_what_a_user_reports_may_be_read_there_all_the_same(graph: Nightlight) -> None:
     report = message(
         "he said he would hurt me",

@@ -99,7 +99,7 @@ class Nightlight:
         self.second_hop = SecondHop(self.parts)
         self.engine = Engine(self.pipeline.process, self.second_hop.run, self._answered)
         self.events = Events(self.engine, self.database.pipeline, self.sealer, self.pseudonymiser, clock, helplines=settings.helplines)
-        self.media = MediaLane(self.events, screen_bytes, self.database.jobs, self.sealer, clock, home / "spool")
+        self.media = MediaLane(self.events, screen_bytes, self.gate, self.database.jobs, self.sealer, clock, home / "spool")
         self.dispatcher = Dispatcher(self.database.outbox, endpoints, clock)
         self.background = Background()
         self.status = Status(self)

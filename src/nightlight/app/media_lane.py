@@ -21,6 +21,7 @@ from nightlight.app.events import Events
 from nightlight.core.clock import Clock
 from nightlight.core.errors import Busy, Invalid, NightlightError, NotFound
 from nightlight.core.event import MediaScreened
+from nightlight.core.gate import Gate
 from nightlight.core.job import Job, JobState
 from nightlight.core.ports import JobStore, Outgoing, Sealer
 from nightlight.core.services import Answer
@@ -59,6 +60,7 @@ class MediaLane:
         self,
         events: Events,
         screen: Callable[[bytes], ScreenedMedia],
+        gate: Gate,
         jobs: JobStore,
         sealer: Sealer,
         clock: Clock,
@@ -66,7 +68,8 @@ class MediaLane:
         *,
         workers: int = 2,
     ) -> None:
-        self._events, self._screen, self._jobs, self._sealer, self._clock, self._spool = events, screen, jobs, sealer, clock, spool
+        self._events, self._screen, self._gate, self._jobs = events, screen, gate, jobs
+        self._sealer, self._clock, self._spool = sealer, clock, spool
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="nightlight-media")
         self._lock = threading.Lock()
         self._running: dict[str, _Running] = {}
@@ -160,8 +163,14 @@ class MediaLane:
             return error
 
     def _decide(self, event: MediaScreened, data: bytes) -> Answer:
+        screened = self._screened(event, data) if self._gate.rule(event).may_read(event) else event
+        # What the caller sent, not what we made of it: a repeat is known as one whatever later versions read from the bytes.
+        body = msgspec.json.encode(event) + hashlib.sha256(data).digest()
+        return self._events.submit_screened(screened, body).result()
+
+    def _screened(self, event: MediaScreened, data: bytes) -> MediaScreened:
         found = self._screen(data)
-        screened = structs.replace(
+        return structs.replace(
             event,
             fingerprints=found.fingerprints,
             media_type=found.media_type,
@@ -170,9 +179,6 @@ class MediaLane:
             height=found.height,
             unreadable=found.unreadable,
         )
-        # What the caller sent, not what we made of it: a repeat is known as one whatever later versions read from the bytes.
-        body = msgspec.json.encode(event) + hashlib.sha256(data).digest()
-        return self._events.submit_screened(screened, body).result()
 
     def _settle(self, event_id: str, notify: str | None, outcome: Answer | Exception) -> None:
         failed = isinstance(outcome, Exception)

@@ -21,10 +21,10 @@ from nightlight.core.assessment import Assessment
 from nightlight.core.clock import Clock
 from nightlight.core.decision import Decision, Helpline, OpenCase
 from nightlight.core.detect import Detector
-from nightlight.core.errors import Busy, Conflict, NightlightError, StaleHead
-from nightlight.core.event import EventBase, UserReport
+from nightlight.core.errors import Busy, Conflict, NightlightError, StaleHead, Tampered
+from nightlight.core.event import EventBase, without_content
 from nightlight.core.features import Features
-from nightlight.core.gate import DataKind, Gate
+from nightlight.core.gate import Gate
 from nightlight.core.harm import Level
 from nightlight.core.ports import AuditEntry, Head, PipelineStore, Sealer, StoredEvent, Work
 from nightlight.core.services import Answer
@@ -66,12 +66,9 @@ class Pipeline:
                 return self._batch(admitted)
             except StaleHead:  # another process wrote in between: compute again on what it left
                 continue
-            except NightlightError as error:
-                return [error] * len(admitted)
             except Exception as error:
-                log.error("batch failed", events=len(admitted), error=type(error).__name__)
                 if len(admitted) == 1:
-                    return [Busy("the event could not be stored; nothing was kept of it and it may be sent again")]
+                    return [self._refused(error)]
                 half = len(admitted) // 2
                 return [*self.process(admitted[:half]), *self.process(admitted[half:])]
 
@@ -116,22 +113,21 @@ class Pipeline:
         batch = []
         for a in fresh:
             permission = self.parts.gate.rule(a.event)
-            if not may_read(a.event, permission.permitted) and a.event.content:
-                a = structs.replace(a, event=structs.replace(a.event, text=""))
+            if not permission.may_read(a.event):
+                a = structs.replace(a, event=without_content(a.event))
             batch.append(Passage(admitted=a, permission=permission))
         return batch
 
     def sense(self, batch: Sequence[Passage]) -> None:
         """The cheap senses on everything whose content may be read, and what the second hop last said of the accounts."""
         summaries = self.parts.store.summaries(parties(p.event for p in batch))
-        readable = [p for p in batch if may_read(p.event, p.permission.permitted)]
+        readable = [p for p in batch if p.permission.may_read(p.event)]
         tails = self.parts.store.tails([direction(p.event) for p in readable], self.parts.clock.now())
         for p in batch:
             own = {x.account: summaries[x.account] for x in (p.event.actor, *p.event.targets) if x.account in summaries}
             p.features = Features(summaries=own)
         for p in readable:
-            if sealed := tails.get(direction(p.event)):
-                p.tail = self.parts.sealer.open(sealed, f"tail:{direction(p.event)}").decode()
+            p.tail = self._tail(p, tails.get(direction(p.event)))
         sensed = [Sensed(p.event, p.features, p.tail) for p in readable]
         self.parts.senses.first(sensed)
         for p, s in zip(readable, sensed, strict=True):
@@ -186,6 +182,12 @@ class Pipeline:
 
     # -- small parts -----------------------------------------------------------------------------------------------------------
 
+    def _refused(self, error: Exception) -> NightlightError:
+        if isinstance(error, NightlightError):
+            return error
+        log.error("event not stored", error=type(error).__name__)
+        return Busy("the event could not be stored; nothing was kept of it and it may be sent again")
+
     def _completed(self, p: Passage, decision: Decision) -> Decision:
         """With what was read of accounts, and, where a part failed on this event so that nobody knows its risk, a person to look."""
         read = tuple((account, summary.version) for account, summary in p.features.summaries.items())
@@ -194,6 +196,13 @@ class Pipeline:
         look = OpenCase(queue="failures", priority=4)
         failures = tuple(dict.fromkeys((*decision.failures, *p.failures)))
         return structs.replace(decision, actions=(*decision.actions, look), failures=failures, summaries=read)
+
+    def _tail(self, p: Passage, sealed: bytes | None) -> str:
+        try:
+            return self.parts.sealer.open(sealed, f"tail:{direction(p.event)}").decode() if sealed is not None else ""
+        except Tampered:  # the event is read without it, and a person looks
+            p.failures.append("tail")
+            return ""
 
     def _done(self, p: Passage) -> Decision:
         if p.decision is None:
@@ -227,11 +236,6 @@ class Pipeline:
             expires_at=p.admitted.received_at + self.parts.keep_for,
             preserved=preserve,
         )
-
-
-def may_read(event: EventBase, permitted: frozenset[DataKind]) -> bool:
-    """Whether the gate lets anything look at the event's content."""
-    return (DataKind.REPORTED if isinstance(event, UserReport) else DataKind.CONTENT) in permitted
 
 
 def parties(events: Iterable[EventBase]) -> list[str]:

@@ -13,6 +13,7 @@ from nightlight.actions import simulate
 from nightlight.app.passage import move
 from nightlight.app.settings import Settings
 from nightlight.core.assessment import Assessment
+from nightlight.core.decision import event_of
 from nightlight.core.errors import Invalid, NightlightError
 from nightlight.core.event import Event, EventBase
 from nightlight.core.features import Features
@@ -48,7 +49,7 @@ def judged_from_store(nightlight: Nightlight) -> Iterator[Judged]:
             event = _open(nightlight, stored)
             signals = found.get(stored.id, ())
             # Log order, not clock order, says which limits were set before: two events may come in the same microsecond.
-            before = [limit for limit in limits.get(stored.actor, ()) if limit.event.split("#")[0] in seen]
+            before = [limit for limit in limits.get(stored.actor, ()) if event_of(limit.event) in seen]
             seen.add(stored.id)
             yield Judged(
                 event=event,

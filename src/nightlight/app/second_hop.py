@@ -15,7 +15,7 @@ from nightlight.actions import Effects, plan
 from nightlight.app.fold import Memory
 from nightlight.app.passage import Moved, move
 from nightlight.app.pipeline import Parts, audit_of, parties
-from nightlight.core.decision import Decision, LimitContact, Notify, OpenCase, Preserve
+from nightlight.core.decision import Decision, LimitContact, Notify, OpenCase, Preserve, late_id
 from nightlight.core.detect import Fact, KeyKind
 from nightlight.core.errors import StaleHead
 from nightlight.core.event import Event, EventBase
@@ -95,7 +95,7 @@ class SecondHop:
             if stored is not None:  # erased or past its retention: the risk stands, but nothing is left to act on
                 event = self._open(stored)
                 bound = self.parts.store.limits(parties([event]), self.parts.clock.now())
-                decision = self._decide(event, moves, f"{fact.event}#{number}", limited=event.actor.account in bound)
+                decision = self._decide(event, moves, late_id(fact.event, number), limited=event.actor.account in bound)
                 in_force.update(bound)
                 decisions.append(decision)
                 effects.append(plan(event, decision, [m.current for m in moves], decision.at))

@@ -91,6 +91,20 @@ Action = Allow | Nudge | HoldContent | BlockContent | LimitContact | OpenCase | 
 ACTION_TYPES: tuple[type[Act], ...] = Action.__args__
 
 
+LATE = "\x1f"
+"""Separates an event's id from a number in the ids of decisions about accounts: no service can send an id that holds it."""
+
+
+def late_id(event: str, number: int) -> str:
+    """The id of a decision that the second hop gave, after the event itself was answered."""
+    return f"{event}{LATE}{number}"
+
+
+def event_of(id: str) -> str:
+    """The event that a decision, or what came of it, goes back to."""
+    return id.partition(LATE)[0]
+
+
 class Mode(StrEnum):
     LIVE = "live"
     SHADOW = "shadow"

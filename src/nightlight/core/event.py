@@ -302,6 +302,17 @@ Event = (
     | UserReport
 )
 
+
+def without_content(event: EventBase) -> EventBase:
+    """The event with nothing left of what a person wrote, said or showed: what is kept where content may not be processed."""
+    if isinstance(event, Media | StreamFrame | MediaScreened):
+        base = {name: getattr(event, name) for name in EventBase.__struct_fields__}
+        return MediaScreened(**base)
+    if isinstance(event, Link):
+        return msgspec.structs.replace(event, url="about:blank")
+    return msgspec.structs.replace(event, text="") if hasattr(event, "text") else event
+
+
 EVENT_TYPES: tuple[type[EventBase], ...] = Event.__args__
 KINDS: tuple[str, ...] = tuple(str(t.__struct_config__.tag) for t in EVENT_TYPES)
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from nightlight.core.event import EventBase
+from nightlight.core.event import EventBase, UserReport
 
 
 class DataKind(StrEnum):
@@ -46,6 +46,10 @@ class Permission(Struct, frozen=True):
     def allows(self, data: Iterable[DataKind], *, reported: bool = False) -> bool:
         """Whether all those kinds may be processed. What a user `reported` to us is ruled as reported data, not as content."""
         return all((DataKind.REPORTED if reported and kind is DataKind.CONTENT else kind) in self.permitted for kind in data)
+
+    def may_read(self, event: EventBase) -> bool:
+        """Whether anything may look at the event's content."""
+        return self.allows((DataKind.CONTENT,), reported=isinstance(event, UserReport))
 
 
 class Gate(Protocol):

@@ -186,12 +186,12 @@ class SqlPipelineStore:
     def event(self, id: str) -> StoredEvent | None:
         with self._sql.read() as connection:
             found = self._event.first(connection, id=id)
-        return None if found is None else rows.event_of(found)
+        return None if found is None else rows.stored_event(found)
 
     def events(self, after: int = 0, most: int = 1000) -> Sequence[tuple[int, StoredEvent]]:
         """A page of the log, in log order, with each event's number: pass the last one as `after` to go on."""
         with self._sql.read() as connection:
-            return [(seq, rows.event_of(row)) for seq, *row in self._log.rows(connection, after=after, most=most)]
+            return [(seq, rows.stored_event(row)) for seq, *row in self._log.rows(connection, after=after, most=most)]
 
     def original_accounts(self, pseudonyms: Sequence[str]) -> Mapping[str, bytes]:
         """The service's own ids, each sealed with context `account:<pseudonym>`; unknown pseudonyms are absent."""

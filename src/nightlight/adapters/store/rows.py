@@ -9,6 +9,7 @@ import msgspec
 
 from nightlight.adapters.store.prepared import Values
 from nightlight.adapters.store.tables import micros, moment
+from nightlight.core.decision import event_of
 from nightlight.core.ports import ContactLimit, Outgoing, Sealer, StoredEvent, Work
 
 pack = msgspec.msgpack.Encoder().encode
@@ -53,13 +54,13 @@ def event_accounts(work: Work) -> list[Values]:
 
 
 def decisions(work: Work) -> list[Values]:
-    own = {e.id for e in work.events}
-    return [(d.event_id, d.mode, micros(d.at), d.level, d.policy, _late_of(d.event_id, own), pack(d)) for d in work.decisions]
+    return [(d.event_id, d.mode, micros(d.at), d.level, d.policy, _late_of(d.event_id), pack(d)) for d in work.decisions]
 
 
-def _late_of(id: str, own: set[str]) -> str | None:
-    """A decision that came without its event was made at the second hop, about an event that was answered before."""
-    return None if id in own else id.rpartition("#")[0] or None
+def _late_of(id: str) -> str | None:
+    """The event that a decision of the second hop is about, which was answered before."""
+    event = event_of(id)
+    return event if event != id else None
 
 
 def signals(work: Work) -> list[Values]:
@@ -110,7 +111,7 @@ def accounts(work: Work, now: int) -> list[Values]:
     return [(pseudonym, sealed, now) for pseudonym, sealed in sorted(work.accounts.items())]
 
 
-def event_of(row: Any) -> StoredEvent:
+def stored_event(row: Any) -> StoredEvent:
     """From the columns of EVENT, in that order."""
     id, at, received_at, kind, conversation, actor, accounts, body_mac, sealed, expires_at, preserved = row
     return StoredEvent(
@@ -135,4 +136,4 @@ def limit_of(row: Any) -> ContactLimit:
 
 
 def events_of(rows: Any) -> Iterator[StoredEvent]:
-    return (event_of(row) for row in rows)
+    return (stored_event(row) for row in rows)
