@@ -81,12 +81,13 @@ class Nightlight:
         self.stats = Stats(clock.now)
 
         endpoints = configuration.endpoints(settings)
+        self.senses = Senses(sensors(self.index))
         self.parts = Parts(
             store=self.database.pipeline,
             sealer=self.sealer,
             clock=clock,
             gate=self.gate,
-            senses=Senses(sensors(self.index)),
+            senses=self.senses,
             detectors=self.detectors,
             policies=self.policies,
             levels=settings.levels,

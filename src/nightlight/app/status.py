@@ -21,10 +21,16 @@ class Status:
         g = self._graph
         unconfirmed = g.gate.unconfirmed()
         problems, undecided, failing = g.discovery.problems, g.gate.undecided(), g.background.failing
+        blind = [
+            f"{d.card.name} lacks {', '.join(sorted(lack))}"
+            for d in g.detectors.values()
+            if (lack := set(d.card.senses) - g.senses.provided)
+        ]
         missing = sorted((g.policies.live.rules.endpoints | {"lead"}) - g.parts.endpoints)
         return [
             ReadyCheck(name="engine", ok=g.engine.alive, detail=f"{g.engine.queued} events waiting"),
             self._database(),
+            ReadyCheck(name="senses", ok=not blind, detail=_said(blind) or "every detector has what its card asks for"),
             ReadyCheck(name="detectors", ok=not problems, detail=_said(problems) or f"{len(g.detectors)} loaded"),
             ReadyCheck(name="policy", ok=g.policies.problem is None, detail=g.policies.problem or g.policies.live.version),
             # A service may be right to leave a place undecided: nothing is scanned there, and somebody should know.

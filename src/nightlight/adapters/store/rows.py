@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -133,7 +133,3 @@ def limit_of(row: Any) -> ContactLimit:
     """From the columns of LIMIT, in that order."""
     account, event, until, rule, lifted_by, reviewed = row
     return ContactLimit(account=account, until=moment(until), event=event, rule=rule, lifted_by=lifted_by, reviewed=bool(reviewed))
-
-
-def events_of(rows: Any) -> Iterator[StoredEvent]:
-    return (stored_event(row) for row in rows)
