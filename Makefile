@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 READY := $(VENV)/.ready
 ORACLES := $(VENV)/.oracles
-COVERAGE_FLOOR ?= 80
+COVERAGE_FLOOR ?= 88
 ARGS ?=
 # Real benign chat and reference pictures for the demo, where somebody has them beside the checkout.
 SHARED ?= $(wildcard ../shared/data)
