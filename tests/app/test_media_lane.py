@@ -16,7 +16,7 @@ from nightlight.app import media_lane
 from nightlight.app.bootstrap import Nightlight
 from nightlight.app.settings import EndpointSettings, Settings
 from nightlight.core.clock import FixedClock
-from nightlight.core.errors import Busy, Invalid, NotFound
+from nightlight.core.errors import Busy, Conflict, Invalid, NotFound
 from nightlight.core.event import MediaScreened
 from nightlight.core.job import JobState
 from nightlight.core.services import Answer
@@ -109,6 +109,18 @@ def test_an_upload_that_finished_before_its_caller_gave_up_is_no_waiting_job(gra
     with pytest.raises(NotFound):
         graph.media.detach("quick", None)
     assert graph.media.job("never") is None
+
+
+def test_the_same_id_with_other_bytes_at_the_same_time_is_refused(graph: Nightlight, slow: Gatekeeper) -> None:
+    envelope = msgspec.json.encode(upload(id="up-1"))
+    graph.media._screen = slow
+    first = graph.media.screen(envelope, picture())
+    with pytest.raises(Conflict):
+        graph.media.screen(envelope, picture(2))
+    same = graph.media.screen(envelope, picture())
+    slow.open.set()
+    assert same.result(20) == first.result(20)
+    assert slow.calls == 1
 
 
 def test_waiting_bytes_are_bounded(graph: Nightlight, slow: Gatekeeper, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -287,6 +287,76 @@ def test_one_approach_to_many_children_reaches_the_account_by_the_second_hop(gra
     assert any(case.subject.kind == "account" for case in graph.database.cases.cases()), "an account's own risk opens a case"
 
 
+class Forgets:
+    """The grooming detector, broken where it folds facts about one account."""
+
+    def __init__(self, inner: Any, account: str) -> None:
+        self._inner, self._account = inner, account
+        self.card, self.state_type = inner.card, inner.state_type
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def absorb(self, state: Any, fact: Any) -> Any:
+        if fact.key.id == self._account:
+            raise ValueError
+        return self._inner.absorb(state, fact)
+
+
+def approach(graph: Nightlight, account: str, children: int = 4) -> None:
+    for n in range(children):
+        for line in ("how old are you", "are you home alone", "dont tell your parents"):
+            there = {"actor": ADULT | {"account": account}, "targets": [CHILD | {"account": f"kid{n}"}]}
+            screen(graph, message(line, channel={"id": f"{account}-{n}", "kind": "game"}, **there))
+
+
+def test_a_fact_that_cannot_be_folded_is_looked_at_by_a_person_and_stops_no_other(build: Callable[..., Nightlight]) -> None:
+    probe = build()
+    broken, fine = (probe.pseudonymiser("account", name) for name in ("broken", "fine"))
+    probe.close()
+    detectors = dict(discover().detectors)
+    detectors["grooming"] = Forgets(detectors["grooming"], broken)
+    graph = build(detectors=detectors)
+    approach(graph, "broken")
+    approach(graph, "fine")
+    graph.engine.stop()
+    assert graph.database.pipeline.pending_facts(10) == []
+    assert graph.database.pipeline.summaries([broken, fine]).keys() == {fine}
+    failures = [case for case in graph.database.cases.cases() if case.queue == "failures"]
+    assert {case.subject.id for case in failures} == {broken}
+
+
+def test_an_event_that_does_not_open_stops_no_fact_of_others(build: Callable[..., Nightlight]) -> None:
+    import sqlite3
+
+    graph = build()
+    graph.second_hop.run, run = lambda: 0, graph.second_hop.run  # type: ignore[method-assign]
+    graph.engine._second_hop = lambda: 0
+    approach(graph, "one")
+    approach(graph, "two")
+    one = graph.pseudonymiser("account", "one")
+    with sqlite3.connect(graph.home / "nightlight.db") as database:
+        database.execute("UPDATE events SET sealed = x'00' WHERE actor = ?", (one,))
+    database.close()
+    while run():
+        pass
+    assert graph.database.pipeline.pending_facts(10) == []
+    two = graph.pseudonymiser("account", "two")
+    assert graph.database.pipeline.summaries([two])[two].values["grooming.minors_approached"] >= 3
+    assert any(case.queue == "failures" and case.subject.id == one for case in graph.database.cases.cases())
+
+
+def test_an_event_id_that_looks_like_a_late_decision_harms_nothing(graph: Nightlight) -> None:
+    for n in range(1, 30):
+        screen(graph, message("hello", id=f"boom#{n}", channel={"id": "calm", "kind": "game"}))
+    for n in range(4):
+        there = {"targets": [CHILD | {"account": f"kid{n}"}], "channel": {"id": f"b{n}", "kind": "game"}}
+        screen(graph, message(EXTORTION, id="boom" if n == 0 else f"boom{n}", **there))
+    graph.engine.stop()
+    assert graph.engine.hop_problem is None
+    assert graph.database.pipeline.pending_facts(10) == []
+
+
 # -- the gate ----------------------------------------------------------------------------------------------------------------------
 
 

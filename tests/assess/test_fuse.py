@@ -29,6 +29,14 @@ def over_time(signals: list[Signal], end: datetime) -> Assessment:
     return assess(current, [], end)
 
 
+def in_this_order(signals: list[Signal], end: datetime) -> Assessment:
+    """The log's order is the fold's order, whatever clocks say."""
+    current: Assessment | None = None
+    for s in signals:
+        current = assess(current, [s], s.at)
+    return assess(current, [], end)
+
+
 def test_two_witnesses_are_stronger_than_one() -> None:
     both = assess(None, [signal(0.5, "one"), signal(0.5, "two")], T0)
     assert both.score == pytest.approx(0.75)
@@ -79,12 +87,21 @@ def test_refuses_to_mix_subjects_and_to_assess_nothing() -> None:
         assess(None, [signal(0.1), signal(0.1, harm=Harm.SEXTORTION)], T0)
 
 
-def test_a_picture_passed_on_is_about_who_shares_it_now_and_a_conversation_about_who_began() -> None:
-    picture = Subject(SubjectKind.MEDIA, "bank/item")
-    first = assess(None, [signal(1.0, subject=picture, actor="one")], T0)
-    assert assess(first, [signal(1.0, subject=picture, actor="two")], T0).actor == "two"
-    talk = assess(None, [signal(0.5, actor="one")], T0)
-    assert assess(talk, [signal(0.5, actor="two")], T0).actor == "one"
+def test_who_leads_now_is_who_it_is_about_and_both_names_come_from_one_finding() -> None:
+    first = assess(None, [signal(0.3, actor="child", protects="offender")], T0)
+    second = assess(first, [signal(0.9, minutes=1, actor="offender", protects="child")], T0 + timedelta(minutes=1))
+    assert (second.actor, second.protects) == ("offender", "child")
+    weaker = assess(second, [signal(0.2, "two", minutes=2, actor="child", protects="offender")], T0 + timedelta(minutes=2))
+    assert (weaker.actor, weaker.protects) == ("offender", "child"), "a weaker witness does not say whom it is about"
+    nameless = assess(weaker, [signal(0.99, "three", minutes=3)], T0 + timedelta(minutes=3))
+    assert (nameless.actor, nameless.protects) == ("offender", "child")
+
+
+def test_a_finding_with_an_older_clock_never_lowers_what_is_known() -> None:
+    now = assess(None, [signal(0.8)], T0)
+    long_ago = -60 * 24 * 500
+    more = assess(now, [signal(0.85, minutes=long_ago)], T0 + timedelta(minutes=long_ago))
+    assert assess(more, [signal(0.05, "two")], T0).score >= assess(now, [signal(0.05, "two")], T0).score
 
 
 @given(st.floats(0, 1))
@@ -102,6 +119,7 @@ _signals = st.lists(
 @given(_signals, st.builds(signal, st.floats(0, 1), st.sampled_from(["one", "two", "new"]), st.integers(0, 60 * 24 * 60)))
 def test_one_more_signal_never_lowers_the_final_risk(signals: list[Signal], extra: Signal) -> None:
     end = T0 + timedelta(days=61)
+    assert in_this_order([*signals, extra], end).score >= in_this_order(signals, end).score - 1e-12
     assert over_time([*signals, extra], end).score >= over_time(signals, end).score - 1e-12
 
 

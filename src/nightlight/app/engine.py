@@ -29,6 +29,9 @@ MOST_A_BATCH = 256
 FACTS_EVERY = 8
 """Under unbroken load the second hop runs after so many batches; when idle, at once."""
 
+RETRY_S = 1.0
+"""Between tries of a second hop that fails as a whole, such as while the database is away."""
+
 
 class _Group(Struct, frozen=True):
     """What one caller sent together."""
@@ -51,6 +54,8 @@ class Engine:
         self._wake = threading.Condition()
         self._stopping = False
         self.batches = 0
+        self.hop_problem: str | None = None
+        """The type of the error that keeps the second hop from its work, for readiness."""
         self._thread = threading.Thread(target=self._run, name="nightlight-engine", daemon=True)
 
     def start(self) -> None:
@@ -88,7 +93,7 @@ class Engine:
     def _run(self) -> None:
         facts_may_wait = True  # some may be left from before a crash
         while True:
-            groups = self._take(wait=not facts_may_wait)
+            groups = self._take(None if not facts_may_wait else RETRY_S if self.hop_problem else 0.0)
             if groups:
                 self._handle(groups)
                 facts_may_wait = True
@@ -98,10 +103,10 @@ class Engine:
             if facts_may_wait and (not self._queue or self.batches % FACTS_EVERY == 0):
                 facts_may_wait = self._hop()
 
-    def _take(self, *, wait: bool) -> list[_Group]:
+    def _take(self, wait_s: float | None) -> list[_Group]:
+        """What is queued. Where nothing is, waits so long for something; None: until there is."""
         with self._wake:
-            while wait and not self._queue and not self._stopping:
-                self._wake.wait()
+            self._wake.wait_for(lambda: self._queue or self._stopping, wait_s)
             taken: list[_Group] = []
             size = 0
             while self._queue and (not taken or size + len(self._queue[0].admitted) <= MOST_A_BATCH):
@@ -133,8 +138,12 @@ class Engine:
             log.error("observer failed", error=type(error).__name__)
 
     def _hop(self) -> bool:
+        """Whether facts may be left."""
         try:
-            return self._second_hop() > 0
-        except Exception as error:  # the facts stay where they are, for the next time
+            left = self._second_hop() > 0
+        except Exception as error:  # the facts stay where they are, and it is tried again
             log.error("second hop failed", error=type(error).__name__)
-            return False
+            self.hop_problem = type(error).__name__
+            return not self._stopping
+        self.hop_problem = None
+        return left

@@ -19,7 +19,7 @@ from msgspec import Struct, structs
 
 from nightlight.app.events import Events
 from nightlight.core.clock import Clock
-from nightlight.core.errors import Busy, Invalid, NightlightError, NotFound
+from nightlight.core.errors import Busy, Conflict, Invalid, NightlightError, NotFound
 from nightlight.core.event import MediaScreened
 from nightlight.core.gate import Gate
 from nightlight.core.job import Job, JobState
@@ -110,6 +110,8 @@ class MediaLane:
     def resume(self) -> int:
         """Screen what a crash left in the spool; how many uploads were found."""
         found = 0
+        for path in self._spool.glob("*.part"):  # was never promised: the crash came first
+            path.unlink(missing_ok=True)
         for path in sorted(self._spool.glob("*.sealed")):
             try:
                 upload = self._read(path)
@@ -129,11 +131,17 @@ class MediaLane:
         self._pool.shutdown(wait=True)
 
     def _start(self, running: _Running, *, bounded: bool = True) -> Future[Answer]:
+        """Raises Busy; Conflict where other bytes under the same id are being screened just now."""
         with self._lock:
+            there = self._running.get(running.event.id)
+            if there is not None:
+                if (there.envelope, there.data) != (running.envelope, running.data):
+                    raise Conflict("this id is in use for an upload with another body", field="id")
+                return there.answer
             if bounded and self._waiting + len(running.data) > MOST_WAITING_BYTES:
                 raise Busy("too much media is waiting; nothing was accepted, try again in a few seconds")
             self._waiting += len(running.data)
-            self._running.setdefault(running.event.id, running)
+            self._running[running.event.id] = running
         self._pool.submit(self._work, running)
         return running.answer
 

@@ -151,10 +151,8 @@ class Pipeline:
             p.decision = self._completed(p, live.decide(p.event, p.features, p.permission, p.moved, limited=limited, now=now))
             if shadow is not None:
                 p.shadow = shadow.decide(p.event, p.features, p.permission, p.moved, limited=limited, now=now)
-            effects = plan(p.event, p.decision, [m.current for m in p.moved], now)
-            new = [limit for limit in effects.limits if limit.account not in in_force]  # one in force is for people to extend
-            in_force.update({limit.account: limit for limit in new})
-            p.effects = structs.replace(effects, limits=tuple(new))
+            p.effects = plan(p.event, p.decision, [m.current for m in p.moved], now)
+            in_force.update({limit.account: limit for limit in p.effects.limits})
 
     def work(self, head: Head, batch: Sequence[Passage], memory: Memory) -> Work:
         """Everything the batch changes, sealed where it is content."""

@@ -6,6 +6,7 @@ The embedded default runs it between batches, in transactions of its own, so goi
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import msgspec
 import structlog
@@ -20,8 +21,9 @@ from nightlight.core.detect import Fact, KeyKind
 from nightlight.core.errors import StaleHead
 from nightlight.core.event import Event, EventBase
 from nightlight.core.features import AccountSummary, Features
-from nightlight.core.ports import ContactLimit, StoredEvent, Work
-from nightlight.core.signal import Signal
+from nightlight.core.harm import Level
+from nightlight.core.ports import AuditEntry, CaseOpening, StoredEvent, Work
+from nightlight.core.signal import Signal, Subject, SubjectKind
 
 log = structlog.get_logger("nightlight.second_hop")
 
@@ -34,22 +36,59 @@ MOST = 500
 _LATE_ACTIONS = (LimitContact, OpenCase, Notify, Preserve)
 
 
+def _by_fact(raised: Sequence[tuple[int, Fact, Signal]]) -> list[tuple[int, Fact, list[Signal]]]:
+    """One entry a fact, with all that it raised: one decision each."""
+    grouped: dict[int, tuple[int, Fact, list[Signal]]] = {}
+    for number, fact, signal in raised:
+        grouped.setdefault(number, (number, fact, []))[2].append(signal)
+    return list(grouped.values())
+
+
+def _said(fact: Fact, now: datetime) -> AuditEntry:
+    return AuditEntry(at=now, actor="system", action="fact.failed", target=fact.event, detail={"detector": fact.detector})
+
+
+def _look(fact: Fact) -> CaseOpening:
+    kind = SubjectKind.ACCOUNT if fact.key.kind is KeyKind.ACCOUNT else SubjectKind.MEDIA
+    reason = f"the detector {fact.detector} failed on what it had found out, so a person must look"
+    subject = Subject(kind, fact.key.id)
+    return CaseOpening(subject=subject, harm=None, level=Level.NONE, queue="failures", priority=4, event=fact.event, reasons=(reason,))
+
+
 class SecondHop:
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
 
     def run(self) -> int:
         """Fold what is pending, in order; how many facts were absorbed."""
-        while True:
+        return self._fold(self.parts.store.pending_facts(MOST))
+
+    def _fold(self, pending: Sequence[tuple[int, Fact]]) -> int:
+        """One transaction; where it fails the culprit is found, set aside for a person, and stops no other."""
+        while pending:
             head = self.parts.store.head(ACCOUNTS)
-            pending = self.parts.store.pending_facts(MOST)
-            if not pending:
-                return 0
             try:
                 self.parts.store.commit(self._work(pending, Work(head=head, advance=len(pending))))
             except StaleHead:
                 continue
+            except Exception as error:
+                if len(pending) > 1:
+                    half = len(pending) // 2
+                    return self._fold(pending[:half]) + self._fold(pending[half:])
+                log.error("fact set aside", detector=pending[0][1].detector, event_id=pending[0][1].event, error=type(error).__name__)
+                self.parts.store.commit(self._set_aside(pending, Work(head=head, advance=1)))
             return len(pending)
+        return 0
+
+    def _set_aside(self, failed: Sequence[tuple[int, Fact]], work: Work) -> Work:
+        """Nobody knows what these facts would have shown, so a person looks."""
+        now = self.parts.clock.now()
+        return structs.replace(
+            work,
+            absorbed=[*work.absorbed, *(n for n, _ in failed if n not in work.absorbed)],
+            cases=[*work.cases, *(_look(fact) for _, fact in failed)],
+            audit=[*work.audit, *(_said(fact, now) for _, fact in failed)],
+        )
 
     def _work(self, pending: Sequence[tuple[int, Fact]], work: Work) -> Work:
         memory = Memory(self.parts.store)
@@ -57,6 +96,7 @@ class SecondHop:
         known = dict(self.parts.store.summaries(accounts))
         summaries: dict[str, AccountSummary] = {}
         raised: list[tuple[int, Fact, Signal]] = []
+        failed: list[tuple[int, Fact]] = []
         for number, fact in pending:
             detector = self.parts.detectors.get(fact.detector)
             if detector is None:  # uninstalled since: its facts have no reader any more
@@ -67,6 +107,7 @@ class SecondHop:
                 memory.put(detector, {fact.key: absorbed.state})
             except Exception as error:
                 log.error("fact failed", detector=fact.detector, event_id=fact.event, error=type(error).__name__)
+                failed.append((number, fact))
                 continue
             raised.extend((number, fact, signal) for signal in absorbed.signals)
             if absorbed.summary and fact.key.kind is KeyKind.ACCOUNT:
@@ -75,9 +116,9 @@ class SecondHop:
                 if values != old.values:
                     committed = known.get(fact.key.id, AccountSummary()).version
                     summaries[fact.key.id] = AccountSummary(committed + 1, values)
-        return self._with_risk(
-            raised, structs.replace(work, absorbed=[n for n, _ in pending], states=memory.changes(), summaries=summaries)
-        )
+        folded = structs.replace(work, absorbed=[n for n, _ in pending], states=memory.changes(), summaries=summaries)
+        whole = self._with_risk(raised, folded)
+        return self._set_aside(failed, whole) if failed else whole
 
     def _with_risk(self, raised: Sequence[tuple[int, Fact, Signal]], work: Work) -> Work:
         """What the signals of accounts and pictures move, and what the policy says to that."""
@@ -87,16 +128,14 @@ class SecondHop:
         decisions: list[Decision] = []
         effects: list[Effects] = []
         moved: list[Moved] = []
-        in_force: dict[str, ContactLimit] = {}
-        for number, fact, signal in raised:
-            moves = move(current, [signal], self.parts.levels)
+        for number, fact, together in _by_fact(raised):
+            moves = move(current, together, self.parts.levels)
             moved.extend(moves)
             stored = self.parts.store.event(fact.event)
             if stored is not None:  # erased or past its retention: the risk stands, but nothing is left to act on
                 event = self._open(stored)
                 bound = self.parts.store.limits(parties([event]), self.parts.clock.now())
                 decision = self._decide(event, moves, late_id(fact.event, number), limited=event.actor.account in bound)
-                in_force.update(bound)
                 decisions.append(decision)
                 effects.append(plan(event, decision, [m.current for m in moves], decision.at))
         return structs.replace(
@@ -105,7 +144,7 @@ class SecondHop:
             assessments=list({(m.current.subject, m.current.harm): m.current for m in moved}.values()),
             decisions=decisions,
             cases=[case for e in effects for case in e.cases],
-            limits=list({limit.account: limit for e in effects for limit in e.limits if limit.account not in in_force}.values()),
+            limits=list({(limit.account, limit.event): limit for e in effects for limit in e.limits}.values()),
             outbox=[message for e in effects for message in e.outbox if message.endpoint in self.parts.endpoints],
             audit=[audit_of(d) for d in decisions],
         )

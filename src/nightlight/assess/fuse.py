@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from nightlight.core.assessment import DEFAULT_LEVELS, Assessment, Contribution
 from nightlight.core.harm import Level, Stage
-from nightlight.core.signal import Evidence, Signal, SubjectKind
+from nightlight.core.signal import Evidence, Signal
 
 HALF_LIFE = timedelta(days=30)
 """After so long without new evidence a contribution counts half. Chosen, not measured: extortion and grooming run over days to
@@ -53,20 +53,17 @@ def assess(
 
     contributions = {c.detector: c for c in previous.contributions} if previous is not None else {}
     stages: dict[Stage, None] = dict.fromkeys(previous.stages if previous is not None else ())
-    actor, protects = (previous.actor, previous.protects) if previous is not None else (None, None)
     for signal in signals:
         contributions[signal.detector] = _stronger(contributions.get(signal.detector), signal, now, half_life)
         stages.update(dict.fromkeys(signal.stages))
-        if subject.kind is SubjectKind.MEDIA:  # passed on by many: whoever shares it now, not who was seen with it first
-            actor, protects = signal.actor, signal.protects
-        else:
-            actor, protects = actor or signal.actor, protects or signal.protects
 
     miss = 1.0
     for c in contributions.values():
         miss *= 1.0 - faded(c.score, c.at, now, half_life)
     score = 1.0 - miss
     level = level_of(score, levels)
+    # Who leads is who the strongest finding is about now: the first to be seen in a conversation may be the one who needs help.
+    lead = max(contributions.values(), key=lambda c: (c.actor is not None, faded(c.score, c.at, now, half_life)))
     crossed = dict(previous.crossed) if previous is not None else {}
     for reached in Level:
         if reached is not Level.NONE and reached.rank <= level.rank:
@@ -81,8 +78,8 @@ def assess(
         contributions=tuple(contributions.values()),
         stages=tuple(stages),
         crossed=crossed,
-        actor=actor,
-        protects=protects,
+        actor=lead.actor,
+        protects=lead.protects,
         abstained=score == 0.0 and any(s.abstained for s in signals),
         version=previous.version + 1 if previous is not None else 1,
     )
@@ -92,8 +89,20 @@ def _stronger(old: Contribution | None, signal: Signal, now: datetime, half_life
     score = 0.0 if signal.abstained else min(1.0, max(0.0, signal.score))
     evidence: tuple[Evidence, ...] = signal.evidence
     at = now
+    who = signal.actor, signal.protects
     if old is not None:
         evidence = tuple(dict.fromkeys((*old.evidence, *evidence)))
+        at = max(now, old.at)  # a finding with an older clock must not make the stronger score fade from further back
         if faded(old.score, old.at, now, half_life) >= score:
             score, at = old.score, old.at
-    return Contribution(detector=signal.detector, version=signal.version, score=score, at=at, evidence=evidence[-MAX_EVIDENCE:])
+        if signal.abstained or who == (None, None):
+            who = old.actor, old.protects
+    return Contribution(
+        detector=signal.detector,
+        version=signal.version,
+        score=score,
+        at=at,
+        evidence=evidence[-MAX_EVIDENCE:],
+        actor=who[0],
+        protects=who[1],
+    )

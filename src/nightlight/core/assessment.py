@@ -21,6 +21,10 @@ class Contribution(Struct, frozen=True, kw_only=True):
     at: datetime
     evidence: tuple[Evidence, ...] = ()
     """The latest lines that count, at most eight."""
+    actor: str | None = None
+    """Whom the detector's latest finding is about..."""
+    protects: str | None = None
+    """...and whom that may harm: the two always come from one signal."""
 
 
 class Assessment(Struct, frozen=True, kw_only=True):
@@ -37,6 +41,7 @@ class Assessment(Struct, frozen=True, kw_only=True):
     crossed: Mapping[Level, datetime] = {}
     """When it first reached each level."""
     actor: str | None = None
+    """With `protects`, those of the contribution that counts most now: never one from here and the other from there."""
     protects: str | None = None
     abstained: bool = False
     version: int = 1
