@@ -13,11 +13,11 @@ from nightlight.assess import assess
 from nightlight.core.assessment import Assessment
 from nightlight.core.decision import Action, Decision, Helpline, Instruction
 from nightlight.core.detect import Fact
-from nightlight.core.event import EventBase
+from nightlight.core.event import EventBase, MediaScreened
 from nightlight.core.features import Features
 from nightlight.core.gate import Permission
 from nightlight.core.harm import Harm, Level
-from nightlight.core.services import Answer
+from nightlight.core.services import Answer, Screening
 from nightlight.core.signal import Signal, Subject
 
 
@@ -78,6 +78,7 @@ def answer_of(
     helplines: Sequence[Helpline] = (),
 ) -> Answer:
     """The answer, in the service's own account ids, with the helplines of each party's place where a message offers help."""
+    event = admitted.event
     places = {party.account: party.place for party in (admitted.event.actor, *admitted.event.targets)}
 
     def own(action: Action) -> Action:
@@ -97,4 +98,5 @@ def answer_of(
         for_sender=finished(sender),
         for_recipients=tuple(finished(r) for r in recipients),
         decision=structs.replace(decision, actions=tuple(own(action) for action in decision.actions)),
+        media=Screening(media_type=event.media_type, unreadable=event.unreadable) if isinstance(event, MediaScreened) else None,
     )

@@ -40,6 +40,15 @@ class Caller(Struct, frozen=True, kw_only=True):
     rate_per_minute: int
 
 
+class Screening(Struct, frozen=True, kw_only=True):
+    """What came of decoding an upload: for the service that sent it, whatever the decision."""
+
+    media_type: str | None
+    """Read from the bytes: `image/jpeg`; None where they are of no known kind."""
+    unreadable: str | None
+    """Why the picture could not be decoded, so that only its exact bytes could be looked up; None: it was."""
+
+
 class Answer(Struct, frozen=True, kw_only=True):
     """What the pipeline says about one event, after commit, in the service's own account ids."""
 
@@ -47,6 +56,8 @@ class Answer(Struct, frozen=True, kw_only=True):
     for_sender: Instruction
     for_recipients: tuple[Instruction, ...]
     decision: Decision
+    media: Screening | None = None
+    """What was read of an upload's bytes."""
 
 
 class EventService(Protocol):
