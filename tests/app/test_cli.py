@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -286,6 +288,67 @@ def test_errors_for_people_are_one_line_and_an_exit_code(
         main()
     assert stopped.value.code == Exit.NOT_FOUND
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """The console script itself, in a process of its own."""
+    command = [sys.executable, "-m", "nightlight", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, env={**os.environ, **environ}, timeout=60, check=False)
+
+
+def test_a_database_that_is_away_is_one_line_without_its_password(home: Path) -> None:
+    done = run("keys", "list", NIGHTLIGHT_DATABASE="postgresql+psycopg://me:quibblesnatch@127.0.0.1:1/none")
+    assert done.returncode == Exit.UNAVAILABLE
+    assert done.stderr.count("\n") == 1
+    assert "127.0.0.1 cannot be reached" in done.stderr
+    assert "quibblesnatch" not in done.stderr
+
+
+def test_an_address_in_use_is_one_line(home: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        done = run("serve", "--port", str(taken.getsockname()[1]))
+    assert done.returncode == Exit.UNAVAILABLE
+    assert "--port" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_home_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = run("cases", NIGHTLIGHT_HOME=str(tmp_path / "file" / "home"))
+    assert done.returncode == Exit.USAGE
+    assert "cannot be made" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_whoever_has_read_enough_is_no_failure(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "talk.jsonl").write_text("\n".join(json.dumps(message(f"hello {n}")) for n in range(300)))
+    command = f"{sys.executable} -m nightlight screen {tmp_path / 'talk.jsonl'} --json | head -1; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count("\n") == 1
+
+
+def test_what_is_held_is_shown_though_its_level_is_none(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "talk.jsonl").write_text("\n".join(json.dumps(message(text)) for text in (EXTORTION, "good game")))
+    shown = call("screen", tmp_path / "talk.jsonl").stdout
+    assert "actions: hold_content, open_case" in shown
+    assert "1 hold_content" in shown
+
+
+def test_the_same_bytes_are_banked_once_and_no_picture_is_said_to_be_none(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(picture())
+    (tmp_path / "b.txt").write_text("words")
+    call("bank", "create", "known")
+    call("bank", "add", "known", tmp_path / "a.png")
+    assert "there already" in call("bank", "add", "known", tmp_path / "a.png").stdout
+    assert "only exact copies will match" in call("bank", "add", "known", tmp_path / "b.txt").stderr
+    assert len(lines(call("bank", "items", "known", "--json"))) == 2
+
+
+def test_a_reason_is_asked_for_by_name(home: Path) -> None:
+    call("limits", "lift", "somebody", code=Exit.USAGE)
 
 
 @pytest.mark.parametrize("text", ["port = 1", "[server]\nport = 99999999", "not toml", "[levels]\nlow = 0.9\nelevated = 0.5\nhigh = 0.7"])

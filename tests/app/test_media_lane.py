@@ -123,6 +123,15 @@ def test_the_same_id_with_other_bytes_at_the_same_time_is_refused(graph: Nightli
     assert slow.calls == 1
 
 
+def test_an_id_that_was_decided_is_answered_or_refused_without_decoding_again(graph: Nightlight, slow: Gatekeeper) -> None:
+    slow.open.set()
+    first = start(graph, slow, "old").result(20)
+    assert start(graph, slow, "old").result(20) == first
+    with pytest.raises(Conflict):
+        graph.media.screen(msgspec.json.encode(upload(id="old")), picture(2))
+    assert slow.calls == 1
+
+
 def test_waiting_bytes_are_bounded(graph: Nightlight, slow: Gatekeeper, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(media_lane, "MOST_WAITING_BYTES", len(picture()) * 2 + 1)
     first, second = start(graph, slow, "a"), start(graph, slow, "b")

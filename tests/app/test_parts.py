@@ -191,6 +191,24 @@ def test_a_wrong_variable_is_refused(tmp_path: Path, environ: dict[str, str]) ->
         configuration.load(tmp_path, environ)
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("gat = 1", "did you mean 'gate'?"),
+        ("[server]\nprot = 1", "server: there is no setting 'prot'"),
+        ("[endpoints.a]\nurl = 'nonsense'", "endpoints"),
+        ("place = 'Atlantis'", "two letters"),
+    ],
+)
+def test_a_wrong_setting_is_explained(tmp_path: Path, text: str, words: str) -> None:
+    (tmp_path / configuration.FILE).write_text(text)
+    with pytest.raises(Invalid) as refused:
+        configuration.load(tmp_path, {})
+    assert words in refused.value.message
+    assert refused.value.field == configuration.FILE
+    assert "regex" not in refused.value.message
+
+
 def test_an_endpoint_without_its_secret_is_refused() -> None:
     settings = Settings(endpoints={"a": EndpointSettings(url="http://127.0.0.1/", secret_env="ABSENT")})
     with pytest.raises(Invalid, match=r"endpoints\.a"):

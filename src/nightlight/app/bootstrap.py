@@ -59,7 +59,10 @@ class Nightlight:
         migrate: bool = False,
     ) -> None:
         self.home, self.settings, self.clock = home, settings, clock
-        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise Invalid(f"the home folder {home} cannot be made: {error.strerror}", field="home") from None
         self.sealer = KeyFileSealer(home / KEY_FILE, create=not database_exists(settings.database, home))
         self.pseudonymiser = Pseudonymiser(self.sealer.derive("pseudonyms"))
         self.database: Database = open_database(settings.database, home, self.sealer, clock, migrate=migrate or settings.database is None)

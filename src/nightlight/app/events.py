@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Sequence
 from concurrent.futures import Future
 
@@ -67,6 +68,14 @@ class Events:
     def submit_screened(self, event: MediaScreened, body: bytes) -> Future[Answer]:
         """An upload whose bytes were screened; `body` is what the caller sent, so that a repeat is known as one."""
         return first_of(self._engine.submit([self.admit(event, body)]))
+
+    def committed(self, event_id: str) -> bytes | None:
+        """The commitment to the body of an event that was decided."""
+        decided = self._store.decided([event_id]).get(event_id)
+        return decided.body_mac if decided is not None else None
+
+    def is_body(self, body: bytes, mac: bytes) -> bool:
+        return hmac.compare_digest(self._sealer.mac(body), mac)
 
     def admit(self, event: EventBase, body: bytes | None = None) -> Admitted:
         own, names = pseudonymise(event, self._pseudonymiser)

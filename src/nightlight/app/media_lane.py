@@ -81,6 +81,15 @@ class MediaLane:
         event = self._events.decode_upload(envelope)
         if not data:
             raise Invalid("the file is empty", field="file")
+        body = _body(event, data)
+        if (decided := self._events.committed(event.id)) is not None:  # known without decoding it again
+            if not self._events.is_body(body, decided):
+                raise Conflict("this id was used before for an upload with another body", field="id")
+            answer = self._events.decision(event.id)
+            if answer is not None:
+                done: Future[Answer] = Future()
+                done.set_result(answer)
+                return done
         return self._start(_Running(event, envelope, data, Future()))
 
     def detach(self, event_id: str, notify: str | None) -> Job:
@@ -172,9 +181,7 @@ class MediaLane:
 
     def _decide(self, event: MediaScreened, data: bytes) -> Answer:
         screened = self._screened(event, data) if self._gate.rule(event).may_read(event) else event
-        # What the caller sent, not what we made of it: a repeat is known as one whatever later versions read from the bytes.
-        body = msgspec.json.encode(event) + hashlib.sha256(data).digest()
-        return self._events.submit_screened(screened, body).result()
+        return self._events.submit_screened(screened, _body(event, data)).result()
 
     def _screened(self, event: MediaScreened, data: bytes) -> MediaScreened:
         found = self._screen(data)
@@ -224,3 +231,8 @@ class MediaLane:
     def _read(self, path: Path) -> _Upload:
         event_id, sealed = msgspec.msgpack.decode(path.read_bytes(), type=tuple[str, bytes])
         return msgspec.msgpack.decode(self._sealer.open(sealed, f"spool:{event_id}"), type=_Upload)
+
+
+def _body(event: MediaScreened, data: bytes) -> bytes:
+    """What the caller sent, not what we made of it: a repeat is known as one whatever later versions read from the bytes."""
+    return msgspec.json.encode(event) + hashlib.sha256(data).digest()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta, Struct
@@ -82,12 +84,14 @@ def load(home: Path, environ: Mapping[str, str] | None = None) -> Settings:
             raw["place"] = place
         for name in ("host", "port"):
             if value := environ.get(f"NIGHTLIGHT_{name.upper()}"):
-                raw.setdefault("server", {})[name] = int(value) if name == "port" and value.isdigit() else value
+                if name == "port" and not value.isdigit():
+                    raise Invalid("must be a number", field="NIGHTLIGHT_PORT")
+                raw.setdefault("server", {})[name] = int(value) if name == "port" else value
         settings = msgspec.convert(raw, Settings)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise Invalid(f"{FILE}: {error}", field=FILE) from error
+        raise Invalid(str(error), field=FILE) from None
     except msgspec.ValidationError as error:
-        raise Invalid(f"{FILE}: {error}", field=FILE) from error
+        raise _explained(str(error)) from None
     _check(settings)
     return settings
 
@@ -99,13 +103,30 @@ def endpoints(settings: Settings, environ: Mapping[str, str] | None = None) -> d
     for name, given in settings.endpoints.items():
         secret = given.secret or (environ.get(given.secret_env) if given.secret_env else None)
         if not secret:
-            raise Invalid(f"{FILE}: endpoints.{name} needs `secret`, or `secret_env` naming a variable that is set", field=FILE)
+            raise Invalid(f"endpoints.{name} needs `secret`, or `secret_env` naming a variable that is set", field=FILE)
         out[name] = Endpoint(name=name, url=given.url, secret=secret)
     return out
+
+
+def _explained(complaint: str) -> Invalid:
+    """msgspec's words about the file, with what is allowed."""
+    what, _, at = complaint.partition(" - at `$")
+    path = at.rstrip("`").lstrip(".")
+    if unknown := re.fullmatch(r"Object contains unknown field `(.*)`", what):
+        section: Any = Settings
+        for step in path.split(".") if path else ():
+            section = {"server": Server, "retention": Retention}.get(step, EndpointSettings)
+        allowed = [f.name for f in msgspec.structs.fields(section)]
+        close = get_close_matches(unknown[1], allowed, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        what = f"there is no setting {unknown[1]!r} here{hint} Allowed: {', '.join(allowed)}"
+    if "matching regex" in what:
+        what = "must be a country by its two letters, such as GB" if path == "place" else "must be an http or https URL"
+    return Invalid(f"{path}: {what}" if path else what, field=FILE)
 
 
 def _check(settings: Settings) -> None:
     levels = [settings.levels.get(level) for level in (Level.LOW, Level.ELEVATED, Level.HIGH)]
     known = [x for x in levels if x is not None]
     if len(known) != 3 or known != sorted(known) or Level.NONE in settings.levels:
-        raise Invalid(f"{FILE}: levels needs low, elevated and high, in rising order", field="levels")
+        raise Invalid("levels needs low, elevated and high, in rising order", field=FILE)

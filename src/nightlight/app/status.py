@@ -37,7 +37,10 @@ class Status:
             # A service may be right to leave a place undecided: nothing is scanned there, and somebody should know.
             ReadyCheck(name="gate", ok=not undecided, detail=_said(undecided) or "every cell met is decided", blocking=False),
             ReadyCheck(
-                name="gate-confirmed", ok=not unconfirmed, detail=_said(unconfirmed) or "somebody stands by every cell met", blocking=False
+                name="gate-confirmed",
+                ok=not unconfirmed,
+                detail=_said(unconfirmed) or "none met that nobody stands by",
+                blocking=False,
             ),
             ReadyCheck(name="endpoints", ok=not missing, detail=_missing(missing), blocking=False),
             ReadyCheck(name="chores", ok=not failing, detail=_said([f"{k}: {v}" for k, v in failing.items()]) or "all run", blocking=False),

@@ -127,6 +127,8 @@ class Decision(Struct, frozen=True, kw_only=True):
     score: float = 0.0
     """The highest score among the harms; uncalibrated unless the assessments say otherwise."""
     calibrated: bool = False
+    detectors: tuple[str, ...] = ()
+    """Detectors whose findings the levels rest on, each with its version: `grooming 1.0.0`."""
     summaries: tuple[tuple[str, int], ...] = ()
     """The account summaries that were read: account and version."""
     failures: tuple[str, ...] = ()

@@ -55,6 +55,12 @@ class Busy(NightlightError):
     code = "busy"
 
 
+class Unavailable(NightlightError):
+    """Something that is needed, such as the database, cannot be reached just now; trying again is safe."""
+
+    code = "unavailable"
+
+
 class Tampered(NightlightError):
     """Sealed content or an audit row does not authenticate."""
 

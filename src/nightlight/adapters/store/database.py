@@ -88,10 +88,11 @@ def open_database(url: str | None, home: Path, sealer: Keyring, clock: Clock, *,
         make_file(Path(str(resolved.database)))
     sql = Sql(resolved)
     try:
-        if migrate:
-            upgrade(sql)
-        require_current(sql)
-        _check_keys(sql, sealer)
+        with reached(resolved):
+            if migrate:
+                upgrade(sql)
+            require_current(sql)
+            _check_keys(sql, sealer)
         return Database(sql, home, sealer, clock)
     except BaseException:
         sql.close()

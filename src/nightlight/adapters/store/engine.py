@@ -11,9 +11,10 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from nightlight.core.errors import Invalid
+from nightlight.core.errors import Invalid, Unavailable
 
 DATABASE_FILE = "nightlight.db"
 RESTORE_PENDING = ".restore-pending"
@@ -59,9 +60,20 @@ def database_exists(url: str | None, home: Path) -> bool:
 
     engine = create_engine(resolved)
     try:
-        return inspect(engine).has_table("meta")
+        with reached(resolved):
+            return inspect(engine).has_table("meta")
     finally:
         engine.dispose()
+
+
+@contextmanager
+def reached(url: URL) -> Iterator[None]:
+    """Raises Unavailable where the database does not answer: never with the URL or the driver's words, which may hold a password."""
+    try:
+        yield
+    except OperationalError as error:
+        where = url.host or url.database or url.get_backend_name()
+        raise Unavailable(f"the database at {where} cannot be reached: {type(error.orig).__name__}") from None
 
 
 class Sql:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import msgspec
+import structlog
 from msgspec import Struct
 from sqlalchemy import Connection, LargeBinary, bindparam, cast, func, literal_column, select
 
@@ -21,6 +23,7 @@ ADMIN = "admin"
 """The partition of everything that people change: keys, banks, policies, limits, retention, erasure."""
 
 _PAGE = 1000
+log = structlog.get_logger("nightlight.audit")
 _json = msgspec.json.Encoder(order="deterministic").encode
 
 
@@ -64,6 +67,7 @@ class AuditLog:
         self._sql = sql
         self._chain = chain
         self.heads = heads
+        self._unwritten: dict[str, str] = {}
         p = partitions.c
         locked = select(p.position, p.epoch, p.audit_seq, p.audit_mac).where(p.name == bindparam("name")).with_for_update()
         self._lock = Prepared(sql, locked)
@@ -71,6 +75,12 @@ class AuditLog:
         moved: dict[str, Any] = {c: bindparam(f"new_{c}") for c in ("position", "epoch", "audit_seq", "audit_mac")}
         self._move = Prepared(sql, partitions.update().where(p.name == bindparam("at")).values(moved))
         self._insert = insert(sql, audit, ("partition", "seq", "at", "actor", "action", "target", "detail", "mac"))
+
+    @property
+    def head_problem(self) -> str | None:
+        """Why a head could not be written after its rows were committed; None once it was written again. The rows stand all the same,
+        but until then nobody could tell if the last of them were cut off."""
+        return next(iter(tuple(self._unwritten.values())), None)
 
     @contextmanager
     def transaction(self, partition: str = ADMIN) -> Iterator[Ledger]:
@@ -94,7 +104,19 @@ class AuditLog:
                         new_audit_mac=after.mac,
                     )
             if after.seq > ledger.head.seq:
-                self.heads.advance(ledger.head, after)
+                self._advance(ledger.head, after)
+
+    def _advance(self, before: ChainHead, after: ChainHead) -> None:
+        """Nothing that fails here may reach the caller: it would be told that nothing was kept, after the commit."""
+        partition = before.partition
+        try:
+            self.heads.advance(before, after)
+        except OSError as error:
+            reason = os.strerror(error.errno) if error.errno is not None else type(error).__name__
+            self._unwritten[partition] = f"the head of audit partition {partition} cannot be written: {reason}"
+            log.error("audit.head_not_written", partition=partition, reason=reason)
+        else:
+            self._unwritten.pop(partition, None)
 
     def append(self, entries: Sequence[AuditEntry], partition: str = ADMIN) -> None:
         """Entries that tell of no change in the database."""

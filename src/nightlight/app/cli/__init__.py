@@ -66,13 +66,21 @@ def main() -> None:
     """The console script: errors meant for people are printed as such, with a documented exit code."""
     try:
         app()
+    except SystemExit as stop:
+        # typer makes exit code 1 of a broken pipe: whoever read our output had enough, which is no failure.
+        if isinstance(stop.__context__, BrokenPipeError):
+            _hush()
+        raise
     except NightlightError as error:
-        where = f"{error.field}: " if error.field else ""
+        where = f"{error.field}: " if error.field and not error.message.startswith(error.field) else ""
         typer.secho(f"nightlight: {where}{error.message}", err=True, fg="red")
         sys.exit(exit_code(error))
     except BrokenPipeError:
-        # Whoever read our output has enough: say nothing and do not fail on the flush at exit either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(Exit.OK)
+        _hush()
     except KeyboardInterrupt:
         sys.exit(Exit.INTERRUPTED)
+
+
+def _hush() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the flush at exit would fail as well
+    sys.exit(Exit.OK)

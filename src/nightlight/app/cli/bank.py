@@ -59,6 +59,8 @@ def change(
 @app.command()
 def add(name: Name, files: Annotated[list[Path], typer.Argument(help="Pictures, or folders.")], label: Labels = None) -> None:
     """Bank pictures by their fingerprints; the pictures themselves are not kept."""
+    from nightlight.senses.media import screen_bytes
+
     failed = False
     paths = files_of(files)
     with opened() as nightlight:
@@ -69,7 +71,14 @@ def add(name: Name, files: Annotated[list[Path], typer.Argument(help="Pictures, 
                 failed = True
                 typer.secho(f"{path}: {error.strerror}", err=True, fg="yellow")
                 continue
-            item = nightlight.banks.add_bytes(name, data, operator(), labels=label or ())
+            found = screen_bytes(data)
+            there = [m for m in nightlight.banks.match(found.fingerprints) if m.bank == name and m.kind is FingerprintKind.SHA256]
+            if there:
+                typer.echo(f"{there[0].item}  {path}  (the very same bytes were there already)")
+                continue
+            item = nightlight.banks.add(name, found.fingerprints, operator(), labels=label or ())
+            if found.unreadable is not None:
+                typer.secho(f"{path}: {found.unreadable}: only exact copies will match", err=True, fg="yellow")
             kinds = ", ".join(f.kind.value for f in item.fingerprints)
             typer.echo(f"{item.id}  {path}  ({kinds})")
     if failed:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from nightlight.core.errors import Busy, Conflict, Denied, Invalid, NightlightError, NotFound, Tampered, Unauthenticated
+from nightlight.core.errors import Busy, Conflict, Denied, Invalid, NightlightError, NotFound, Tampered, Unauthenticated, Unavailable
 
 if TYPE_CHECKING:
     from nightlight.app.bootstrap import Nightlight
@@ -26,7 +26,7 @@ class Exit(IntEnum):
 
     OK = 0
     FOUND = 1
-    """A check found something: policy problems, a bad audit row, unreadable files."""
+    """A check found something, or part of what was asked could not be done; or you said no when you were asked."""
     USAGE = 2
     """A wrong option, or input that is not valid."""
     NOT_FOUND = 3
@@ -47,7 +47,7 @@ def exit_code(error: NightlightError) -> Exit:
         return Exit.CONFLICT
     if isinstance(error, Tampered):
         return Exit.TAMPERED
-    if isinstance(error, Busy):
+    if isinstance(error, Busy | Unavailable):
         return Exit.UNAVAILABLE
     if isinstance(error, Denied | Unauthenticated):
         return Exit.USAGE

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from nightlight.app.cli.common import Exit, emit, opened, operator
+from nightlight.core.errors import NightlightError
 
 Account = Annotated[str, typer.Argument(help="The account, by the service's own id.")]
 
@@ -43,11 +44,41 @@ def restore(
 ) -> None:
     """Put a backup in place of the home folder's database, after checking every byte of it."""
     from nightlight.adapters.lifecycle import restore as put_back
+    from nightlight.adapters.lifecycle.erasures import ERASURES
     from nightlight.app.settings import home_folder, load
 
     home = home_folder()
+    remembers = (home / ERASURES).exists()
     put_back(source, home, url=load(home).database, force=force)
     typer.echo(f"Restored into {home}.")
+    _settle_restore(home)
+    if not remembers:
+        _warn("This home folder does not know what was erased since the backup: people who were erased since then must be erased again.")
+
+
+def _settle_restore(home: Path) -> None:
+    """What needs the keys: the audit row, and the erasures made since the backup."""
+    from nightlight.app.bootstrap import KEY_FILE
+
+    later = "the audit does not tell of this restore yet, and who was erased since the backup is back. `nightlight retention` does both"
+    if not (home / KEY_FILE).exists():
+        _warn(f"There is no key file in {home}, so {later} once the key file is put back, and so does a service that runs.")
+        return
+    try:
+        with opened() as nightlight:
+            done = nightlight.database.lifecycle.after_restore(operator())
+    except NightlightError as error:
+        _warn(f"The database is in place but cannot be opened ({error.message}), so {later} once it can be.")
+        return
+    typer.echo("The audit tells of this restore.")
+    if done.erased_again:
+        typer.echo(f"Erased again, since they were erased after the backup: {done.erased_again}; evidence is kept of {done.evidence_kept}.")
+    if done.unreadable:
+        _warn(f"{done.unreadable} lines of the file of erasures cannot be read: those erasures must be made again.")
+
+
+def _warn(text: str) -> None:
+    typer.secho(text, err=True, fg="yellow")
 
 
 def retention() -> None:
@@ -63,8 +94,10 @@ def erase(account: Account, yes: Annotated[bool, typer.Option("--yes", help="Do 
     with opened() as nightlight:
         result = nightlight.database.lifecycle.erase(account, operator())
     emit(result)
+    if result.journal_cleared is False:
+        _warn("The database was in use: its journal still holds what was erased, sealed. Run this again when there is less to do.")
     if not result.complete:
-        typer.secho("Some of it is evidence and was kept; the list says what and why.", err=True, fg="yellow")
+        _warn("Some of it is evidence and was kept; the list says what and why.")
         raise typer.Exit(Exit.FOUND)
 
 

@@ -8,12 +8,13 @@ from typing import Annotated
 import typer
 
 from nightlight.app.cli.common import Json, emit, opened, operator, table
+from nightlight.core.case import Case
 
 limits = typer.Typer(help="Reversible limits on contacting minors: a person lifts or extends them.", no_args_is_help=True)
 outbox = typer.Typer(help="Notifications that could not be delivered.", no_args_is_help=True)
 
 Account = Annotated[str, typer.Argument(help="The account, by the service's own id.")]
-Reason = Annotated[str, typer.Option(help="Why; kept in the audit.", prompt=True)]
+Reason = Annotated[str, typer.Option(help="Why; kept in the audit.")]
 
 
 def cases(as_json: Json = False) -> None:
@@ -24,10 +25,13 @@ def cases(as_json: Json = False) -> None:
         for case in waiting:
             emit(case)
         return
-    rows = [
-        (c.id, c.queue, c.priority, c.harm.value if c.harm else "-", c.level.value, len(c.events), c.opened_at.isoformat()) for c in waiting
-    ]
-    table(("CASE", "QUEUE", "PRIORITY", "HARM", "LEVEL", "EVENTS", "OPENED"), rows)
+    table(("CASE", "QUEUE", "PRIORITY", "HARM", "LEVEL", "OPENED (UTC)", "FIRST REASON"), map(_row, waiting))
+
+
+def _row(case: Case) -> tuple[object, ...]:
+    opened = f"{case.opened_at:%Y-%m-%d %H:%M}"
+    harm = case.harm.value if case.harm else "-"
+    return case.id, case.queue, case.priority, harm, case.level.value, opened, next(iter(case.reasons), "")
 
 
 @limits.command()

@@ -36,14 +36,16 @@ def check(file: File, as_json: Json = False) -> None:
 
 
 @app.command()
-def show(shadow: Shadow = False) -> None:
+def show(shadow: Shadow = False, default: Annotated[bool, typer.Option("--default", help="The rules that ship.")] = False) -> None:
     """Print the rules in force; without any of your own, the default to start from."""
     from nightlight.core.decision import Mode
     from nightlight.policy.check import default_text
 
-    with opened() as nightlight:
-        current = nightlight.database.policies.current(Mode.SHADOW if shadow else Mode.LIVE)
-    if current is None and shadow:
+    current = None
+    if not default:
+        with opened() as nightlight:
+            current = nightlight.database.policies.current(Mode.SHADOW if shadow else Mode.LIVE)
+    if current is None and shadow and not default:
         typer.secho("No rules run in shadow.", err=True)
         raise typer.Exit(Exit.NOT_FOUND)
     typer.echo(default_text() if current is None else current.text, nl=False)
@@ -111,6 +113,9 @@ def compare(as_json: Json = False) -> None:
 
     with opened() as nightlight:
         result = compare_shadow(nightlight)
+    if not result.events and not as_json:
+        typer.echo("No event was decided by live and shadow rules both, so far.")
+        return
     _print(result, as_json)
 
 
@@ -138,8 +143,12 @@ def try_out(
     from nightlight.policy import load_rules
 
     rules = load_rules(_text(file), str(file))
+    silent = True
     for line in try_rules(rules, _text(events).encode().splitlines(), place):
+        silent = False
         typer.echo(line)
+    if silent:
+        typer.echo("Nothing but delivering every one of them.")
 
 
 def _watched(nightlight: Nightlight, judged: Any) -> Any:

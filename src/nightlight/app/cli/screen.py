@@ -31,22 +31,27 @@ def screen(
     A line that is not a valid event is reported with its number and the others are processed; the exit code is then 2.
     """
     lines = sys.stdin.buffer.read().splitlines() if str(file) == "-" else _read(file)
+    from nightlight.core.decision import Allow
+
     bad = unread = 0
     levels: Counter[str] = Counter()
+    actions: Counter[str] = Counter()
     with opened(engine=True, place=place) as nightlight:
         for answer in _answers(nightlight, lines):
             if isinstance(answer, str):
                 bad += 1
                 typer.secho(answer, err=True, fg="yellow")
                 continue
-            levels[answer.decision.level] += 1
+            levels[answer.decision.level.value] += 1
+            actions.update(str(action.__struct_config__.tag) for action in answer.decision.actions)
             unread += not any(cell.startswith(("content", "reported")) and cell.endswith("permitted") for cell in answer.decision.gate)
             if as_json:
                 emit(answer.decision)
-            elif answer.decision.level != "none":
+            elif any(not isinstance(action, Allow) for action in answer.decision.actions):
                 _explain(answer.decision)
     if not as_json:
         typer.echo(f"{sum(levels.values())} events decided: " + (", ".join(f"{n} {level}" for level, n in levels.most_common()) or "none"))
+        typer.echo("actions: " + (", ".join(f"{n} {action}" for action, n in actions.most_common()) or "none"))
         typer.echo("Scores are uncalibrated: levels begin where `levels` in nightlight.toml says.")
     if unread:
         typer.secho(

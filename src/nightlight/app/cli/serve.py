@@ -15,10 +15,14 @@ def serve(
     from nightlight.app.bootstrap import bootstrap
     from nightlight.app.serving import serve_until_stopped
     from nightlight.app.settings import home_folder
+    from nightlight.core.errors import Unavailable
 
     with bootstrap(home_folder()) as nightlight:
         server = nightlight.settings.server
-        serve_until_stopped(nightlight, host or server.host, server.port if port is None else port, on_ready=_ready)
+        try:
+            serve_until_stopped(nightlight, host or server.host, server.port if port is None else port, on_ready=_ready)
+        except OSError as error:
+            raise Unavailable(f"{error}; choose another with --host or --port") from None
 
 
 def _ready(address: str) -> None:
