@@ -13,7 +13,7 @@ from nightlight.adapters.audit import Chain, HeadFiles
 from nightlight.adapters.sealer import Keyring, KeysMissing
 from nightlight.adapters.store.banks import Hasher, SqlBanks
 from nightlight.adapters.store.cases import SqlCases
-from nightlight.adapters.store.engine import RESTORE_PENDING, Sql, make_file, make_home, resolve
+from nightlight.adapters.store.engine import RESTORE_PENDING, Sql, make_file, make_home, reached, resolve
 from nightlight.adapters.store.history import SqlHistory
 from nightlight.adapters.store.jobs import SqlJobs
 from nightlight.adapters.store.keys import SqlKeys
