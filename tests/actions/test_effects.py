@@ -28,10 +28,10 @@ from nightlight.core.decision import (
     SanctionAccount,
     To,
 )
-from nightlight.core.event import EventBase
+from nightlight.core.event import EventBase, ReportCategory, UserReport
 from nightlight.core.harm import Harm, Level
 from nightlight.core.signal import Subject, SubjectKind
-from tests.policy.make import NOW, assessment, message
+from tests.policy.make import ADULT, CHILD, NOW, assessment, message
 from tests.strategies import events
 
 ONE_OF_EACH: tuple[Action, ...] = (
@@ -107,6 +107,28 @@ def test_a_case_is_filed_under_the_most_urgent_risk() -> None:
 def test_a_case_without_any_risk_is_about_the_conversation() -> None:
     (case,) = plan(message(), decided(OpenCase(rule="r")), [assessment(level=Level.NONE)], NOW).cases
     assert (case.subject, case.harm, case.level, case.actor) == (Subject(SubjectKind.CONVERSATION, "room"), None, Level.NONE, "adult")
+
+
+def test_a_case_names_nobody_where_the_assessment_names_nobody() -> None:
+    """A child's own words of self-harm: the child is in danger, and suspected of nothing."""
+    own = assessment(Harm.IMMEDIATE_DANGER, actor=None, protects="child")
+    for action in (OpenCase(rule="r"), ReportAccount(rule="r")):
+        (case,) = plan(message(CHILD, ADULT), decided(action), [own], NOW).cases
+        assert (case.actor, case.protects) == (None, "child")
+
+
+def test_who_reports_somebody_is_not_the_one_the_case_is_about() -> None:
+    report = UserReport(id="e1", at=NOW, actor=CHILD, targets=(ADULT,), category=ReportCategory.THREATENED)
+    assert [case.actor for case in plan(report, decided(OpenCase(rule="r")), [], NOW).cases] == [None]
+    assert [case.actor for case in plan(report, decided(OpenCase(rule="r")), [assessment()], NOW).cases] == ["adult"]
+
+
+def test_where_nobody_is_named_no_account_is_acted_on() -> None:
+    report = UserReport(id="e1", at=NOW, actor=CHILD, targets=(ADULT,), category=ReportCategory.THREATENED)
+    decision = decided(SanctionAccount(rule="r"))
+    for event, risks in ((message(CHILD, ADULT), [assessment(Harm.IMMEDIATE_DANGER, actor=None, protects="child")]), (report, [])):
+        assert plan(event, decision, risks, NOW) == Effects()
+        assert simulate(event, decision, risks, NOW) == ("would act on no account, as none is named for what was confirmed",)
 
 
 def test_messages_are_neutral_and_keys_name_event_endpoint_and_rule() -> None:

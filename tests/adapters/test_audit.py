@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
@@ -263,6 +266,65 @@ def test_a_crash_before_the_first_head_leaves_no_false_alarm(
         assert later.audit.verify().rows == 2
     finally:
         later.close()
+
+
+class Full(OSError):
+    """As a disk with no space left."""
+
+    def __init__(self) -> None:
+        super().__init__(errno.ENOSPC, os.strerror(errno.ENOSPC), "name-of-a-file")
+
+
+def test_a_head_that_cannot_be_written_after_the_commit_undoes_nothing(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    fill(database, "admin", 2)
+    assert database.audit.head_problem is None
+    with monkeypatch.context() as patch, structlog.testing.capture_logs() as logs:
+        patch.setattr(database.audit.heads, "advance", lambda *_: (_ for _ in ()).throw(Full()))
+        fill(database, "admin", 1)
+        fill(database, "events", 1)
+    assert [(line["event"], line["partition"], line["log_level"]) for line in logs] == [
+        ("audit.head_not_written", "admin", "error"), ("audit.head_not_written", "events", "error")
+    ]  # fmt: skip
+    assert "name-of-a-file" not in repr(logs)
+    assert database.audit.head_problem == "the head of audit partition admin cannot be written: No space left on device"
+    assert [n for n, _ in database.audit.entries()] == [1, 2, 3], "the commit stands"
+    assert database.audit.verify().ok, "a head that is older than its rows is in order"
+    fill(database, "admin", 1)
+    assert database.audit.head_problem == "the head of audit partition events cannot be written: No space left on device"
+    fill(database, "events", 1)
+    assert database.audit.head_problem is None
+    assert database.audit.verify().ok
+
+
+def test_a_first_head_that_cannot_be_written_stops_the_commit_and_leaves_no_file(
+    database: Database, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", lambda *_: (_ for _ in ()).throw(Full()))
+        with pytest.raises(Full):
+            fill(database, "admin", 1)
+    assert database.audit.entries() == [] and not (home / "audit" / "admin.head").exists()
+    fill(database, "admin", 1)
+    assert database.audit.verify().ok and database.audit.verify().rows == 1
+
+
+def test_a_new_head_is_on_the_disk_before_it_has_its_name_and_the_hot_path_waits_for_no_disk(
+    database: Database, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, seen = home / "audit", []
+    sync = os.fsync
+
+    def spying(fd: int) -> None:
+        path = Path(f"/proc/self/fd/{fd}").readlink()
+        size = path.stat().st_size if path.is_file() else None
+        seen.append((path.name, size, (folder / "admin.head").exists()))
+        sync(fd)
+
+    monkeypatch.setattr(os, "fsync", spying)
+    fill(database, "admin", 1)
+    assert seen == [(".admin.head.new", 512, False), ("audit", None, True)]
+    fill(database, "admin", 5)
+    assert len(seen) == 2
 
 
 def test_two_processes_take_turns_on_one_partition(

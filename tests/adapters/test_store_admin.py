@@ -125,7 +125,7 @@ def test_lifting_a_limit_ends_it_and_drops_the_reminder(database: Database, writ
     assert (lifted.lifted_by, lifted.reviewed) == ("reviewer:ann", True)
     assert database.pipeline.limits([account], clock.now()) == {}
     assert database.outbox.due(clock.now(), 10) == [], "nobody needs to be paged about it any more"
-    assert told(database) == [("reviewer:ann", "limit.lift", account)]
+    assert told(database) == [("reviewer:ann", "limit.lift", database.sealer.mac(f"account:{account}".encode()).hex())]
     with pytest.raises(NotFound):
         database.limits.lift(account, "reviewer:ann", "again")
 

@@ -71,6 +71,7 @@ def test_extortion_in_a_first_message_is_high_at_once_and_the_sender_is_told_not
     assert Harm.SEXTORTION in answer.decision.harms
     assert {"limit_contact", "open_case", "preserve"} <= tags(answer)
     assert answer.decision.reasons
+    assert [name.split()[0] for name in answer.decision.detectors] == ["grooming"]
     assert set(answer.for_sender.codes) <= {"accept", "limited"}
     assert answer.for_sender.messages == ()
     assert answer.for_recipients[0].messages, "the child is given a kind word"
@@ -355,6 +356,59 @@ def test_an_event_id_that_looks_like_a_late_decision_harms_nothing(graph: Nightl
     graph.engine.stop()
     assert graph.engine.hop_problem is None
     assert graph.database.pipeline.pending_facts(10) == []
+
+
+def test_the_one_who_harms_is_limited_whoever_spoke_or_reported_first(graph: Nightlight) -> None:
+    young = {"account": "young", "age_band": "10-12", "assurance": "self_declared", "place": "GB"}
+    report = message("", kind="user_report", category="threatened", actor=ADULT, targets=[young]) | {"text": "he is mean"}
+    screen(graph, report)
+    for line in ("how old are you? where do you live?", "what's your snapchat?"):
+        screen(graph, message(line, actor=young, targets=[ADULT]))
+    answer = screen(graph, message(EXTORTION, targets=[young]))
+    limits = [a for a in answer.decision.actions if isinstance(a, LimitContact)]
+    assert limits
+    assert all(limit.account in (None, "grown") for limit in limits)
+    assert answer.for_sender.messages == (), "the one who threatens is shown nothing"
+    assert answer.for_recipients[0].messages
+    bound = graph.database.pipeline.limits([graph.pseudonymiser("account", name) for name in ("grown", "young")], NOW)
+    assert set(bound) == {graph.pseudonymiser("account", "grown")}
+    case = max(graph.database.cases.cases(), key=lambda case: case.level.rank)
+    assert (case.actor, case.protects) == tuple(graph.pseudonymiser("account", name) for name in ("grown", "young"))
+
+
+def test_in_a_group_the_second_offender_is_limited_and_every_child_warned(graph: Nightlight) -> None:
+    kids = [CHILD | {"account": name} for name in ("kid1", "kid2")]
+    room = {"id": "room", "kind": "game"}
+    for name in ("one", "two"):
+        answer = screen(graph, message(EXTORTION, actor=ADULT | {"account": name}, targets=kids, channel=room))
+        assert any(isinstance(a, LimitContact) for a in answer.decision.actions), name
+        assert all(r.messages for r in answer.for_recipients), name
+    bound = graph.database.pipeline.limits([graph.pseudonymiser("account", name) for name in ("one", "two")], NOW)
+    assert len(bound) == 2
+
+
+def test_a_second_childs_danger_is_news_of_its_own(graph: Nightlight) -> None:
+    kids = [CHILD | {"account": name} for name in ("kid1", "kid2")]
+    room = {"id": "room", "kind": "game"}
+    screen(graph, message("i want to kill myself tonight", actor=kids[0], targets=[kids[1], ADULT], channel=room))
+    second = screen(graph, message("i will kill you tomorrow", targets=[kids[1]], channel=room))
+    assert second.for_recipients[0].messages == ("help.now",)
+    assert second.for_sender.messages == ()
+    cases = [case for case in graph.database.cases.cases() if case.queue == "immediate"]
+    assert {(case.actor is None, case.protects) for case in cases} == {
+        (True, graph.pseudonymiser("account", "kid1")),
+        (False, graph.pseudonymiser("account", "kid2")),
+    }
+
+
+def test_a_limit_about_to_end_swallows_no_new_one(graph: Nightlight, clock: FixedClock) -> None:
+    screen(graph, message(EXTORTION))
+    clock.advance(timedelta(hours=23, minutes=55))
+    other = {"targets": [CHILD | {"account": "other-kid"}], "channel": {"id": "else", "kind": "game"}, "at": clock.now().isoformat()}
+    screen(graph, message(EXTORTION, **other))
+    clock.advance(timedelta(minutes=10))
+    later = screen(graph, message("hi", **(other | {"at": clock.now().isoformat()})))
+    assert any(isinstance(a, HoldContent) for a in later.decision.actions)
 
 
 # -- the gate ----------------------------------------------------------------------------------------------------------------------

@@ -1,11 +1,24 @@
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import cel
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nightlight.policy.cel import FUNCTIONS, MAX_DEPTH, METHODS, check_expression
+from nightlight.policy.cel import (
+    FUNCTIONS,
+    MAX_DEPTH,
+    MAX_FAULTS,
+    MAX_ITEMS,
+    MAX_LENGTH,
+    MAX_STEPS,
+    MAX_TERMS,
+    METHODS,
+    check_expression,
+    read_expression,
+)
 from nightlight.policy.samples import samples
 from nightlight.policy.schema import BY_PATH, GROUPS, VARIABLES, Type, values_of
 
@@ -58,6 +71,8 @@ def test_sound_conditions_pass_and_run(source: str) -> None:
         ("!risk.score", 1, "what follows !", None),
         ("targets.count + risk.score > 1.0", 14, "write double(", None),
         ("risk.score / 0.0 > 1.0", 11, "would fail", None),
+        ("targets.count > 01", 16, "leading 0", None),
+        ("match.bank + match.bank == 'plim'", 11, "never put together", None),
         ("risk.stages[0] == 'trust'", 11, "indexing is not allowed", None),
         ("lenght(event.kind) > 3", 0, "no function 'lenght'", "size"),
         ("event.kind.startswith('m')", 11, "did you mean 'startsWith'?", "contains"),
@@ -110,6 +125,48 @@ def test_nesting_as_people_write_it_is_no_trouble() -> None:
     assert cel.compile(source).execute({}) is False
 
 
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        ("[1, 2].all(a, [1, 2].all(b, a + b > 0))", "within the test of another list"),
+        ('risk.stages.exists(s, ["trust"].exists_one(t, t == s))', "within the test of another list"),
+        ("[1, 2].all(a, !([1, 2].exists(b, b == a)))", "within the test of another list"),
+        (f"targets.count in [{', '.join(['1'] * (MAX_ITEMS + 1))}]", "items together"),
+        (f"targets.count in [{', '.join(['1'] * 60)}] || targets.count in [{', '.join(['1'] * 60)}]", "items together"),
+        (f"[[{', '.join(['1'] * 60)}], [{', '.join(['1'] * 60)}]].all(x, 1 in x)", "items together"),
+        (" && ".join(["true"] * (MAX_TERMS // 2 + 1)), "names, operators and literals"),
+        (f"[{', '.join(['1'] * 100)}].all(x, {' && '.join(['x > 0'] * 70)})", "shorten a list"),
+        ("['plim'].all(x, " + "x + " * 90 + "x != x)", "never put together"),
+    ],
+)
+def test_what_would_take_long_to_evaluate_is_refused_unread(source: str, says: str) -> None:
+    assert len(source) <= MAX_LENGTH
+    faults = check_expression(source)
+    assert any(says in fault.message for fault in faults), faults
+
+
+def test_macros_side_by_side_are_no_trouble() -> None:
+    source = "risk.stages.exists(s, s == 'trust') && [1, 2].all(s, s > 0) || ([1].exists(x, x == 1) ? [3] : [4, 5]).all(y, y > 2)"
+    assert check_expression(source) == ()
+    assert cel.compile(source).execute(CONTEXTS[0]) is True
+
+
+def test_a_step_is_a_term_and_in_the_test_of_a_macro_one_for_each_item() -> None:
+    assert read_expression("true").steps == 1
+    assert read_expression("(targets.count > 1) && !(true)").steps == 7
+    outside = len(["1", "2", "3", "all", "x"])
+    assert read_expression("[1, 2, 3].all(x, x > 0)").steps == outside + 3 + 3 * 3
+    assert read_expression("(true ? [1, 2, 3] : [4]).all(x, true)").steps == 9 + 3
+    stages = BY_PATH["risk.stages"].type.item
+    assert stages is not None
+    assert read_expression("risk.stages.all(x, true)").steps == 5 + len(stages.values)
+    assert read_expression("risk.nope").steps == 0
+
+
+def test_only_so_many_faults_are_looked_for() -> None:
+    assert len(check_expression(" || ".join(["evnt"] * 100))) == MAX_FAULTS
+
+
 def test_every_function_that_is_allowed_exists_in_the_evaluator() -> None:
     calls = {
         "contains": '"ab".contains("a")',
@@ -152,6 +209,34 @@ def _is(value: object, type: Type) -> None:
     # Exactly the plain type: the evaluator converts by it, and True must never pass for 1.
     assert value.__class__.__name__ == {"string": "str", "double": "float", "int": "int", "bool": "bool"}[type.name]
     assert not type.values or value in type.values
+
+
+class Bomb(NamedTuple):
+    """A condition, and what evaluating it takes, counted by hand: leaves and operators, without the short cuts of && and all."""
+
+    source: str
+    visits: int
+    depth: int
+    """Macros within one another."""
+
+
+def _larger(inner: st.SearchStrategy[Bomb]) -> st.SearchStrategy[Bomb]:
+    def both(one: Bomb, other: Bomb) -> Bomb:
+        return Bomb(f"({one.source} && {other.source})", one.visits + other.visits + 1, max(one.depth, other.depth))
+
+    def each(test: Bomb, items: int, macro: str) -> Bomb:
+        return Bomb(f"[{','.join(['1'] * items)}].{macro}(x{test.depth}, {test.source})", items + items * test.visits, test.depth + 1)
+
+    macros = st.sampled_from(["all", "exists", "exists_one"])
+    return st.one_of(st.builds(both, inner, inner), st.builds(each, inner, st.integers(0, 120), macros))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.recursive(st.sampled_from([Bomb("true", 1, 0), Bomb("targets.count < 9", 3, 0)]), _larger, max_leaves=12))
+def test_what_passes_takes_no_more_steps_than_it_says_and_those_are_bounded(bomb: Bomb) -> None:
+    reading = read_expression(bomb.source)
+    assert reading.faults or bomb.visits <= reading.steps <= MAX_STEPS
+    assert reading.faults or bomb.depth <= 1
 
 
 WORDS = st.sampled_from(['"high"', '"message"', '"trust"', '"plim"', '""', "'own'"])

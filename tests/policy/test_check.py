@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from importlib import import_module
+
 import cel
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nightlight.policy import PolicyError, check, default_rules, load_rules
-from nightlight.policy.check import default_text
+from nightlight.policy.cel import read_expression
+from nightlight.policy.check import MAX_STEPS, RESERVED, default_text
 from nightlight.policy.samples import samples
 from nightlight.policy.schema import values_of
 
@@ -145,6 +148,83 @@ def test_a_reporter_and_a_searcher_may_be_spoken_to() -> None:
     report = nudge.replace('on = { harms = ["grooming"], level = "high" }', 'always = true\non = { kinds = ["user_report"] }')
     assert check(report, "p.toml") == []
     assert check(report.replace('"user_report"', '"user_report", "message"'), "p.toml") != []
+
+
+def nudging(rule: str, to: str, field: str = "actions") -> str:
+    nudge = f'{{ action = "nudge", to = "{to}", message = "x" }}'
+    actions = f'actions = [{{ action = "allow" }}]\non_error = [{nudge}]' if field == "on_error" else f"actions = [{nudge}]"
+    return f'name = "sample"\n[[rule]]\nid = "one"\n{rule}\n{actions}\n'
+
+
+@pytest.mark.parametrize("to", ["children", "recipients"])
+@pytest.mark.parametrize("field", ["actions", "on_error"])
+def test_no_rule_tells_the_one_who_was_reported(to: str, field: str) -> None:
+    for rule in (
+        'always = true\non = { kinds = ["user_report"] }',
+        'always = true\non = { kinds = ["message", "user_report"], facts = ["contact_limited"] }',
+        "requires_verdict = true",
+        'requires_verdict = true\non = { kinds = ["user_report"] }',
+    ):
+        (problem,) = check(nudging(rule, to, field), "p.toml")
+        assert "those who were reported" in problem.message and problem.allowed == ("sender",)
+    for rule in (
+        'always = true\non = { kinds = ["message"] }',
+        'requires_verdict = true\non = { kinds = ["message"] }',
+        'requires_verdict = true\non = { harms = ["grooming"] }',
+        'on = { harms = ["grooming"], kinds = ["user_report"] }',
+    ):
+        assert check(nudging(rule, to, field), "p.toml") == []
+
+
+@pytest.mark.parametrize("rule", ["", "requires_verdict = true\n"])
+@pytest.mark.parametrize("field", ["actions", "on_error"])
+def test_no_rule_speaks_at_the_endpoint_that_acts_on_accounts(rule: str, field: str) -> None:
+    notify = '[{ action = "notify", endpoint = "enforcement" }]'
+    text = f'name = "sample"\n[[rule]]\nid = "one"\n{rule}actions = [{{ action = "preserve" }}]\n'
+    text = text + f"on_error = {notify}\n" if field == "on_error" else text.replace('[{ action = "preserve" }]', notify)
+    for endpoints in (None, ["enforcement", "safety"]):
+        (problem,) = check(text, "p.toml", endpoints=endpoints)
+        assert "reserved for sanction_account" in problem.message
+        assert "enforcement" not in problem.allowed
+    assert check(text.replace("enforcement", "lead"), "p.toml") == []
+
+
+def test_the_reserved_endpoint_is_the_one_that_sanctions_go_to() -> None:
+    assert set(RESERVED) == {import_module("nightlight.actions.registry").ENFORCEMENT}
+
+
+def rules_with(condition: str, count: int = 1) -> str:
+    rule = '[[rule]]\nid = "r{}"\ncondition = "{}"\nactions = [{{ action = "allow" }}]\n'
+    return 'name = "sample"\n' + "".join(rule.format(n, condition) for n in range(count))
+
+
+@pytest.mark.parametrize("levels", [2, 4, 6])
+def test_macros_within_macros_are_refused_and_never_run(levels: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(import_module("nightlight.policy.check"), "_fails", lambda source: pytest.fail("it was run"))
+    names = "abcdef"[:levels]
+    bomb = "+".join(names) + ">=0"
+    for name in names:
+        bomb = f"[1,2,3,4,5,6,7,8,9,0].all({name},{bomb})"
+    (problem,) = check(rules_with(bomb), "p.toml")
+    assert "within the test of another list" in problem.message
+
+
+def test_what_all_conditions_of_a_file_take_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    run: list[str] = []
+    monkeypatch.setattr(import_module("nightlight.policy.check"), "_fails", lambda source: run.append(source))
+    condition = f"[{', '.join(['1'] * 90)}].all(x, {' && '.join(['x > 0'] * 20)})"
+    steps = read_expression(condition).steps
+    (problem,) = check(rules_with(condition, 400), "p.toml")
+    assert "together" in problem.message
+    assert len(run) == MAX_STEPS // steps and problem.rule == f"r{len(run)}"
+    run.clear()
+    assert check(rules_with(condition, 2), "p.toml") == []
+    assert len(run) == 2
+
+
+def test_brackets_without_end_get_an_answer() -> None:
+    (problem,) = check("a = " + "[" * 50_000, "p.toml")
+    assert "too deep" in problem.message
 
 
 def test_endpoints_and_messages_that_nobody_configured_are_found() -> None:

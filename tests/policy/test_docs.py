@@ -7,8 +7,9 @@ from pathlib import Path
 
 from nightlight.core.decision import ACTION_TYPES
 from nightlight.core.gate import DataKind, Ruling
-from nightlight.policy import Trigger, check, instructions
+from nightlight.policy import Trigger, cel, check, default_rules, instructions
 from nightlight.policy.cel import FUNCTIONS
+from nightlight.policy.check import MAX_STEPS
 from nightlight.policy.gate import Cell
 from nightlight.policy.rules import On, Rule
 from nightlight.policy.schema import VARIABLES
@@ -27,6 +28,22 @@ def test_every_key_fact_function_code_and_cell_field_is_in_the_reference() -> No
     codes = [instructions.ACCEPT, instructions.DO_NOT_SEND, instructions.DELIVER, instructions.WITHHOLD, instructions.LIMITED]
     for name in (*names, *codes):
         assert f"`{name}`" in REFERENCE, name
+
+
+def test_every_bound_of_a_condition_is_in_the_reference() -> None:
+    bounds = {
+        "characters of a condition": cel.MAX_LENGTH,
+        "names, operators and literals in a condition": cel.MAX_TERMS,
+        "items of all lists written out in a condition": cel.MAX_ITEMS,
+        "steps of a condition": cel.MAX_STEPS,
+        "steps of all conditions of a file": MAX_STEPS,
+        "brackets within one another": cel.MAX_DEPTH,
+    }
+    for what, most in bounds.items():
+        (said,) = re.findall(rf"^\| {what} \| ([0-9 ]+?) (?:\(.*)?\|$", REFERENCE, re.MULTILINE)
+        assert int(said.replace(" ", "")) == most, what
+    total = sum(cel.read_expression(rule.condition).steps for rule in default_rules().rules)
+    assert f"(the default policy has {total})" in REFERENCE
 
 
 def test_every_parameter_of_every_action_is_in_its_row() -> None:

@@ -30,8 +30,10 @@ from nightlight.core.event import AgeBand, ContactRequest, EventBase, MediaScree
 from nightlight.core.features import Features
 from nightlight.core.fingerprint import BankKind, FingerprintKind
 from nightlight.core.harm import Harm, Level
-from nightlight.policy import Policy, default_rules
+from nightlight.policy import Policy, default_rules, instruct
 from nightlight.policy.judged import Moved
+from nightlight.policy.resolve import addressed
+from nightlight.policy.samples import sample_events
 from tests.policy.make import ADULT, ALL, CHILD, NOW, UNKNOWN, assessment, match, matched, media, message, policy
 from tests.strategies import events
 
@@ -131,8 +133,67 @@ def test_while_contact_is_limited_only_what_may_reach_a_minor_is_held() -> None:
     assert not of(decide(DEFAULT, Session(id="s", at=NOW, actor=ADULT), limited=True), HoldContent)
 
 
+REACHES_OTHERS = {
+    "message", "media", "media_screened", "link", "contact_request", "gift", "follow", "reward", "stream_frame", "transcript"
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("event", sample_events()[::2], ids=lambda event: str(event.kind))
+def test_while_contact_is_limited_every_kind_that_reaches_others_is_held(event: EventBase) -> None:
+    held = of(decide(DEFAULT, event, limited=True), HoldContent)
+    assert bool(held) is (event.kind in REACHES_OTHERS)
+
+
+ALWAYS_LIMITS = policy("""
+[[rule]]
+id = "every-time"
+on = { level = "high" }
+actions = [{ action = "limit_contact", hours = 20 }]
+[[rule]]
+id = "unasked"
+always = true
+on = { kinds = ["message", "user_report"], facts = ["contact_limited"] }
+actions = [{ action = "limit_contact", hours = 24 }]
+""")
+
+
 def test_a_limit_is_never_renewed_by_a_machine_while_it_is_in_force() -> None:
-    assert not of(decide(DEFAULT, message(), (None, assessment()), limited=True), LimitContact)
+    again = (assessment(), assessment())
+    assert not of(decide(ALWAYS_LIMITS, message(), again, limited=True), LimitContact)
+    assert [x.hours for x in of(decide(ALWAYS_LIMITS, message(), again), LimitContact)] == [20]
+    # Another child in the same conversation is the same matter, and the limit that is in force covers them.
+    other = (assessment(protects="child"), assessment(protects="somebody"))
+    assert not of(decide(DEFAULT, message(ADULT, UNKNOWN), other, limited=True), LimitContact)
+    assert of(decide(DEFAULT, message(ADULT, UNKNOWN), other), LimitContact)
+
+
+def test_what_crosses_now_gets_a_limit_of_its_own_although_one_is_in_force() -> None:
+    for before in (None, assessment(level=Level.ELEVATED)):
+        for rules, hours in ((DEFAULT, 24), (ALWAYS_LIMITS, 20)):
+            given = of(decide(rules, message(), (before, assessment()), limited=True), LimitContact)
+            assert [(x.account, x.hours) for x in given] == [(None, hours)]
+
+
+def test_a_childs_answer_prolongs_no_limit_of_the_other() -> None:
+    answer = message(CHILD, ADULT)
+    assert not of(decide(ALWAYS_LIMITS, answer, (assessment(), assessment())), LimitContact)
+    given = of(decide(ALWAYS_LIMITS, answer, (None, assessment())), LimitContact)
+    assert [x.account for x in given] == ["adult"]
+
+
+def test_a_persons_verdict_may_limit_somebody_who_is_limited() -> None:
+    rules = policy('[[rule]]\nid = "v"\nrequires_verdict = true\nactions = [{ action = "limit_contact", hours = 5 }]\n')
+    verdict = Verdict(case="c", reviewer="r", finding=Finding.CONFIRMED, reason="plim", at=NOW)
+    assert of(decide(rules, message(), (assessment(), assessment()), limited=True, verdict=verdict), LimitContact)
+
+
+def test_whoever_reports_is_not_limited_for_it() -> None:
+    report = UserReport(id="r", at=NOW, actor=CHILD, targets=(ADULT,), category=ReportCategory.THREATENED)
+    for moved in ([], [(None, assessment(actor=None, protects=None))]):
+        assert not of(decide(ALWAYS_LIMITS, report, *moved, limited=False), LimitContact)
+    unasked = policy('[[rule]]\nid = "u"\nalways = true\non = { kinds = ["user_report"] }\nactions = [{ action = "limit_contact" }]\n')
+    assert not of(decide(unasked, report), LimitContact)
+    assert [x.account for x in of(decide(ALWAYS_LIMITS, report, (None, assessment())), LimitContact)] == ["adult"]
 
 
 @pytest.mark.parametrize("category", list(ReportCategory))
@@ -191,6 +252,65 @@ def test_where_nobody_says_whom_to_protect_the_one_it_is_about_hears_nothing() -
 
 def test_a_warning_for_somebody_who_is_not_here_is_shown_to_nobody() -> None:
     assert not of(decide(DEFAULT, message(ADULT, UNKNOWN), (None, assessment(protects="child"))), Nudge)
+
+
+def test_whoever_comes_to_lead_is_limited_although_the_level_was_reached_before() -> None:
+    other = Party(account="other", age_band=AgeBand.ADULT)
+    moved = (assessment(actor="adult"), assessment(actor="other"))
+    for limited in (False, True):  # a limit that is in force was set for something else
+        decision = decide(DEFAULT, message(other, CHILD), moved, limited=limited)
+        assert len(of(decision, LimitContact)) == len(of(decision, Notify)) == 1
+        assert [n.account for n in of(decision, Nudge)] == ["child"]
+    found = decide(DEFAULT, message(other, CHILD), (assessment(actor=None), assessment(actor="other")))
+    assert of(found, LimitContact)
+
+
+def test_whoever_comes_to_need_protection_is_warned_although_the_level_was_reached_before() -> None:
+    moved = (assessment(protects="child"), assessment(protects="somebody"))
+    assert [n.account for n in of(decide(DEFAULT, message(ADULT, UNKNOWN), moved), Nudge)] == ["somebody"]
+    danger = [assessment(Harm.IMMEDIATE_DANGER, protects=child) for child in ("child", "somebody")]
+    assert of(decide(DEFAULT, message(ADULT, UNKNOWN), (danger[0], danger[1])), Notify)
+
+
+def test_where_nobody_new_is_named_nothing_begins() -> None:
+    for now in (assessment(), assessment(actor=None, protects=None)):
+        decision = decide(DEFAULT, message(), (assessment(), now))
+        assert not of(decision, LimitContact) and not of(decision, Nudge) and not of(decision, Notify)
+
+
+ANY_NUDGE = [Nudge(to=To.CHILDREN, message="m"), Nudge(to=To.RECIPIENTS, message="m")]
+
+
+@pytest.mark.parametrize("nudge", ANY_NUDGE, ids=lambda n: str(n.to))
+def test_a_report_reaches_none_of_those_who_were_reported(nudge: Nudge) -> None:
+    for suspect in (ADULT, UNKNOWN):
+        report = UserReport(id="r", at=NOW, actor=CHILD, targets=(suspect,), category=ReportCategory.OTHER)
+        for about in (
+            None,
+            assessment(actor=None, protects=None),
+            assessment(actor="child", protects=None),
+            assessment(actor=None, protects="adult"),
+        ):
+            assert addressed(nudge, report, about) is None
+        told = addressed(nudge, report, assessment(actor=suspect.account, protects="child"))
+        assert told is not None and told.account == "child"
+    sender = Nudge(to=To.SENDER, message="m")
+    assert addressed(sender, report, None) == sender
+
+
+def test_a_child_who_was_reported_to_need_help_gets_it() -> None:
+    report = UserReport(id="r", at=NOW, actor=UNKNOWN, targets=(CHILD,), category=ReportCategory.SELF_HARM)
+    told = addressed(ANY_NUDGE[0], report, assessment(Harm.IMMEDIATE_DANGER, actor=None, protects="child"))
+    assert told is not None and told.account == "child"
+
+
+@pytest.mark.parametrize("nudge", ANY_NUDGE, ids=lambda n: str(n.to))
+@pytest.mark.parametrize("actor", ["adult", None])
+def test_what_an_adult_wrote_warns_the_child_and_never_the_adult(nudge: Nudge, actor: str | None) -> None:
+    found = addressed(nudge, message(), assessment(actor=actor, protects="adult"))
+    decision = Decision(event_id="e1", at=NOW, actions=(found,) if found else (), harms=(), level=Level.HIGH, reasons=(), policy="p")
+    sender, _ = instruct(message(), decision)
+    assert sender.messages == ()
 
 
 def test_whom_an_assessment_protects_is_never_limited() -> None:

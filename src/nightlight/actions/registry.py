@@ -25,7 +25,7 @@ from nightlight.core.decision import (
     SanctionAccount,
     To,
 )
-from nightlight.core.event import EventBase
+from nightlight.core.event import EventBase, UserReport
 from nightlight.core.harm import Level
 from nightlight.core.ports import CaseOpening, ContactLimit, Outgoing
 from nightlight.core.signal import Subject, SubjectKind
@@ -52,6 +52,14 @@ class Doing(Struct, kw_only=True):
     limits: list[ContactLimit] = field(default_factory=list)
     preserve: bool = False
 
+    @property
+    def conduct(self) -> str | None:
+        """Whose conduct it is about. An assessment that names nobody accuses nobody, and who reports somebody is not accused either:
+        the sender stands in only where no risk moved and the sender's own act is all there is."""
+        if self.about is not None:
+            return self.about.actor
+        return self.event.actor.account if not isinstance(self.event, UserReport) else None
+
     def send(self, endpoint: str, name: str, content: bytes, *, not_before: datetime | None = None, cancel_key: str | None = None) -> None:
         """`name`: the rule, with a suffix where one rule sends several. Endpoints and rules hold no slash, so keys are unambiguous."""
         key = f"{self.decision.event_id}/{endpoint}/{name}"
@@ -68,7 +76,7 @@ class Doing(Struct, kw_only=True):
                 priority=priority,
                 event=self.event.id,
                 reasons=self.decision.reasons,
-                actor=(about.actor if about is not None else None) or self.event.actor.account,
+                actor=self.conduct,
                 protects=about.protects if about is not None else None,
             )
         )
@@ -164,7 +172,9 @@ def _say_preserve(action: Preserve, doing: Doing) -> str:
 
 
 def _sanction(action: SanctionAccount, doing: Doing) -> None:
-    account = doing.about.actor if doing.about is not None and doing.about.actor is not None else doing.event.actor.account
+    account = doing.conduct
+    if account is None:
+        return
     message = AccountSanctioned(
         event_id=doing.event.id,
         decision_id=doing.decision.event_id,
@@ -177,6 +187,8 @@ def _sanction(action: SanctionAccount, doing: Doing) -> None:
 
 
 def _say_sanction(action: SanctionAccount, doing: Doing) -> str:
+    if doing.conduct is None:
+        return "would act on no account, as none is named for what was confirmed"
     how = "ban the account for good" if action.permanent else "suspend the account"
     return f"would ask the service, at the endpoint {ENFORCEMENT}, to {how}, as a person has confirmed the case"
 

@@ -3,7 +3,8 @@
 Each partition is a chain: a row's mac is HMAC-SHA256 over the mac before it and the row itself, so a row cannot be changed,
 moved, dropped or slipped in without the key. What a chain alone cannot show is that its end was cut off; for that the head
 (how many rows, and the mac of the last) is signed and kept in a file outside the database. The file is written after each
-commit, without waiting for the disk: a head older than the database is harmless, and newer it can never be. It is one sector,
+commit, without waiting for the disk (but for once, when the file is made: a power cut must not leave an empty one): a head older
+than the database is harmless, and newer it can never be. It is one sector,
 written in place by one call: replacing it by renaming would be as safe, but ext4 flushes the disk at each such rename (2 ms).
 
 Whoever holds both the database and the files of the service can put old copies of both back. Against that, copy the heads to
@@ -30,7 +31,8 @@ from nightlight.core.errors import Tampered
 GENESIS = bytes(32)
 """The mac before the first row."""
 
-_SUFFIX = ".head"
+SUFFIX = ".head"
+"""Of a head's file, after its partition's quoted name."""
 _SECTOR = 512
 _CONTESTED = ".contested-"
 _encode = msgspec.msgpack.Encoder().encode
@@ -127,19 +129,9 @@ class HeadFiles:
     def read(self, partition: str) -> ChainHead | None:
         """Raises Tampered where the file is not one that we signed."""
         try:
-            raw = self._path(partition).read_bytes()
+            return read_head(self._path(partition), self._key)
         except FileNotFoundError:
             return None
-        try:
-            signed = msgspec.json.decode(raw, type=SignedHead)
-        except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError):
-            raise Tampered(f"the head of audit partition {partition} cannot be read") from None
-        head = ChainHead(signed.partition, signed.seq, signed.mac)
-        if head.partition != partition or not hmac.compare_digest(self._sign(head), signed.signature):
-            raise Tampered(f"the head of audit partition {partition} does not authenticate")
-        if raw != _written(signed):
-            raise Tampered(f"the head of audit partition {partition} was rewritten")
-        return head
 
     def settled(self, partition: str) -> ChainHead | None:
         """As `read`, but never in the middle of a write."""
@@ -153,13 +145,13 @@ class HeadFiles:
                 shutil.copyfile(self._path(partition), dest / self._path(partition).name)
 
     def partitions(self) -> list[str]:
-        return sorted(unquote(p.name.removesuffix(_SUFFIX)) for p in self.folder.glob(f"*{_SUFFIX}"))
+        return sorted(unquote(p.name.removesuffix(SUFFIX)) for p in self.folder.glob(f"*{SUFFIX}"))
 
     def contested(self) -> dict[str, list[str]]:
         """Heads that were set aside, by partition: names of files that a person must look into, then remove."""
         found: dict[str, list[str]] = {}
         for path in sorted(self.folder.glob(f"*{_CONTESTED}*")):
-            found.setdefault(unquote(path.name.split(_SUFFIX + _CONTESTED)[0]), []).append(path.name)
+            found.setdefault(unquote(path.name.split(SUFFIX + _CONTESTED)[0]), []).append(path.name)
         return found
 
     def close(self) -> None:
@@ -171,18 +163,22 @@ class HeadFiles:
             self._known.clear()
 
     def _path(self, partition: str) -> Path:
-        return self.folder / f"{quote(partition, safe='')}{_SUFFIX}"
+        return self.folder / f"{quote(partition, safe='')}{SUFFIX}"
 
     def _sign(self, head: ChainHead) -> bytes:
-        return hmac.digest(self._key, _encode(head), "sha256")
+        return _signature(self._key, head)
 
     def _write(self, head: ChainHead) -> None:
+        raw = _written(SignedHead(head.partition, head.seq, head.mac, self._sign(head)))
         if head.partition not in self._files or not self._in_place(head.partition):
             self._drop(head.partition)
-            fd = os.open(self._path(head.partition), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            path = self._path(head.partition)
+            if not path.exists():
+                _make(path, raw)
+            fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
             self._files[head.partition] = fd, os.fstat(fd).st_ino
         fd, _ = self._files[head.partition]
-        os.pwrite(fd, _written(SignedHead(head.partition, head.seq, head.mac, self._sign(head))), 0)
+        os.pwrite(fd, raw, 0)
         self._known[head.partition] = head
 
     def _in_place(self, partition: str) -> bool:
@@ -204,6 +200,43 @@ class HeadFiles:
             path.rename(aside)
         except FileNotFoundError:
             aside.write_text("there was no head where there must have been one\n")
+
+
+def read_head(path: Path, key: bytes) -> ChainHead:
+    """The head in a file that bears its partition's name. Raises FileNotFoundError, or Tampered where it is not one that we signed."""
+    partition = unquote(path.name.removesuffix(SUFFIX))
+    raw = path.read_bytes()
+    try:
+        signed = msgspec.json.decode(raw, type=SignedHead)
+    except (msgspec.DecodeError, msgspec.ValidationError, UnicodeDecodeError):
+        raise Tampered(f"the head of audit partition {partition} cannot be read") from None
+    head = ChainHead(signed.partition, signed.seq, signed.mac)
+    if head.partition != partition or not hmac.compare_digest(_signature(key, head), signed.signature):
+        raise Tampered(f"the head of audit partition {partition} does not authenticate")
+    if raw != _written(signed):
+        raise Tampered(f"the head of audit partition {partition} was rewritten")
+    return head
+
+
+def _signature(key: bytes, head: ChainHead) -> bytes:
+    return hmac.digest(key, _encode(head), "sha256")
+
+
+def _make(path: Path, raw: bytes) -> None:
+    """A new file, whole and on the disk or not there: an empty head would look like one that somebody emptied."""
+    staged = path.with_name(f".{path.name}.new")
+    fd = os.open(staged, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(fd, raw)
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    staged.rename(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def _written(signed: SignedHead) -> bytes:

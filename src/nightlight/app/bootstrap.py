@@ -116,6 +116,7 @@ class Nightlight:
             outbox=self.database.outbox,
             status=self.status,
             now=clock.now,
+            endpoints=frozenset(endpoints),
         )
         self._started = False
 
@@ -123,6 +124,7 @@ class Nightlight:
         """Start the engine; with `background`, also what belongs to a service: deliveries, retention, news from other processes."""
         if not self._started:
             self._started = True
+            self.database.lifecycle.after_restore("system")  # a restore brings erased people back: first of all they go again
             self.engine.start()
             self.media.resume()
         if background:

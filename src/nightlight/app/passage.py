@@ -98,5 +98,12 @@ def answer_of(
         for_sender=finished(sender),
         for_recipients=tuple(finished(r) for r in recipients),
         decision=structs.replace(decision, actions=tuple(own(action) for action in decision.actions)),
-        media=Screening(media_type=event.media_type, unreadable=event.unreadable) if isinstance(event, MediaScreened) else None,
+        media=screening_of(event),
     )
+
+
+def screening_of(event: EventBase) -> Screening | None:
+    """What was read of an upload's bytes; None where none were looked at."""
+    if not isinstance(event, MediaScreened) or not event.size:
+        return None
+    return Screening(media_type=event.media_type, unreadable=event.unreadable)

@@ -6,7 +6,7 @@ import threading
 import time
 from collections import Counter as Tally
 from collections import OrderedDict, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -31,6 +31,7 @@ STRONGEST = (
 )
 _CONVERSATIONS = 20_000
 _ALERTS = 20
+_HISTORY_S = 120
 
 
 class Stats:
@@ -45,6 +46,7 @@ class Stats:
         self._harms: Tally[str] = Tally()
         self._events = 0
         self._recent: deque[tuple[float, int]] = deque()
+        self._by_second: OrderedDict[int, int] = OrderedDict()
         self._latencies: deque[float] = deque(maxlen=5000)
         self._alerts: deque[dict[str, Any]] = deque(maxlen=_ALERTS)
         self._alerted: OrderedDict[str, None] = OrderedDict()
@@ -72,6 +74,10 @@ class Stats:
             self._recent.append((now, len(admitted)))
             while self._recent and self._recent[0][0] < now - 5:
                 self._recent.popleft()
+            second = int(now - self._started)
+            self._by_second[second] = self._by_second.get(second, 0) + len(admitted)
+            if len(self._by_second) > _HISTORY_S + 1:
+                self._by_second.popitem(last=False)
             self._latencies.append(seconds)
             self._m_wait.observe(seconds)
             for a, answer in zip(admitted, answers, strict=True):
@@ -82,7 +88,7 @@ class Stats:
 
     def _count(self, a: Admitted, decision: Decision) -> None:
         tags = {str(action.__struct_config__.tag) for action in decision.actions}
-        kind = next((name for name in STRONGEST if name in tags), "allow")
+        kind = strongest_of(tags)
         self._decisions[kind] += 1
         self._levels[decision.level.value] += 1
         self._m_events.labels(a.event.kind).inc()
@@ -102,9 +108,11 @@ class Stats:
             self._alerts.append(
                 {
                     "event_id": decision.event_id,
+                    "at": decision.at.isoformat(),
                     "harms": [h.value for h in decision.harms],
                     "level": decision.level.value,
-                    "actions": sorted(tags),
+                    "actions": strongest_first(tags),
+                    "detectors": list(decision.detectors),
                     "seconds_from_first_event": max(0.0, (a.event.at - first).total_seconds()),
                     "events_from_first": count + 1,
                 }
@@ -114,6 +122,7 @@ class Stats:
         with self._lock:
             now = time.monotonic()
             recent = sum(n for at, n in self._recent if at >= now - 5)
+            second = int(now - self._started)
             waits = sorted(self._latencies)
             return Live(
                 at=self._now(),
@@ -128,10 +137,23 @@ class Stats:
                 commits=commits,
                 p50_ms=_quantile(waits, 0.5) * 1000,
                 p99_ms=_quantile(waits, 0.99) * 1000,
+                history=[self._by_second.get(s, 0) for s in range(max(0, second - _HISTORY_S), second)],
             )
 
     def exposition(self) -> bytes:
         return generate_latest(self.registry)
+
+
+def strongest_of(tags: Collection[str]) -> str:
+    """The action that names the kind of a decision that holds these."""
+    return next((name for name in STRONGEST if name in tags), "allow")
+
+
+def strongest_first(tags: Collection[str]) -> list[str]:
+    """What was done, without `allow` where anything else was: that the rest went its way is no news then."""
+    done = [name for name in STRONGEST if name in tags]
+    done += sorted(set(tags) - set(done))
+    return [name for name in done if name != "allow"] or done
 
 
 def _quantile(ordered: Sequence[float], q: float) -> float:

@@ -30,6 +30,7 @@ class Status:
         return [
             ReadyCheck(name="engine", ok=g.engine.alive, detail=f"{g.engine.queued} events waiting"),
             self._database(),
+            ReadyCheck(name="audit-head", ok=(head := g.database.audit.head_problem) is None, detail=head or "written", blocking=False),
             ReadyCheck(name="second-hop", ok=g.engine.hop_problem is None, detail=g.engine.hop_problem or "runs"),
             ReadyCheck(name="senses", ok=not blind, detail=_said(blind) or "every detector has what its card asks for"),
             ReadyCheck(name="detectors", ok=not problems, detail=_said(problems) or f"{len(g.detectors)} loaded"),

@@ -181,11 +181,14 @@ class Live(Struct, frozen=True, kw_only=True):
     levels: Mapping[str, int]
     harms: Mapping[str, int]
     alerts: Sequence[Mapping[str, Any]]
-    """Each of the last conversations' first decision of high level: event id, harms, level, actions, seconds since the first event."""
+    """Each of the last conversations' first decision of high level: event id, `at` (when it was decided, ISO 8601), harms, level, actions
+    with the strongest first, detectors as `Decision` has them, seconds since the first event."""
     open_cases: int
     commits: int
     p50_ms: float
     p99_ms: float
+    history: Sequence[int] = ()
+    """Events decided in each of the last whole seconds, the oldest first: 120, or as many as the process is old."""
 
 
 class StatusService(Protocol):
@@ -207,6 +210,8 @@ class Services(Struct, frozen=True, kw_only=True):
     outbox: OutboxService
     status: StatusService
     now: Callable[[], datetime]
+    endpoints: frozenset[str] = frozenset()
+    """Names of the configured webhook endpoints; empty: none is, so that nothing can be told to any."""
 
 
 class SenseEngine(Protocol):

@@ -8,9 +8,9 @@ import msgspec
 from msgspec import Raw, Struct
 
 from nightlight.core.errors import Invalid, NightlightError, TooLarge
-from nightlight.core.event import Event, EventBase
+from nightlight.core.event import EVENT_TYPES, Event, EventBase
+from nightlight.core.explain import explain
 from nightlight.ingest.check import check
-from nightlight.ingest.explain import explain
 from nightlight.ingest.limits import Limits
 
 
@@ -45,7 +45,7 @@ def decode_batch(payload: bytes, limits: Limits, now: datetime) -> list[EventBas
     try:
         items = _BATCH.decode(payload).events
     except _REFUSALS as error:
-        raise explain(error) from None
+        raise explain(error, _Batch) from None
     if not items:
         raise Invalid("a batch holds at least one event", field="events")
     if len(items) > limits.batch_events:
@@ -66,5 +66,5 @@ def _decode(payload: bytes | Raw, size: int, limits: Limits, now: datetime) -> E
     try:
         event = _EVENT.decode(payload)
     except _REFUSALS as error:
-        raise explain(error) from None
+        raise explain(error, *EVENT_TYPES) from None
     return check(event, limits, now)

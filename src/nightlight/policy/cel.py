@@ -3,6 +3,10 @@
 The evaluator accepts a misspelt field until the moment it is read, and compares a level with a word that is no level without a
 murmur. So every expression is read here first, against our own schema: what this checker accepts cannot fail when it runs, but for
 whole numbers beyond 63 bits. That is why indexing, division, conversions and `matches` are left out: each can fail on some event.
+
+What it accepts is quick as well, because of what it is made of and not because somebody timed it: no macro within a macro, no text
+that grows, and so one walk over the expression, but for the test of a macro, which runs once an item of its list. `MAX_STEPS` bounds
+the sum.
 """
 
 from __future__ import annotations
@@ -20,11 +24,21 @@ MAX_LENGTH = 2000
 MAX_DEPTH = 32
 """Brackets within brackets: the evaluator's own parser recurses, and a policy file must not be able to exhaust its stack."""
 
+MAX_TERMS = 400
+"""Names, operators and literals in one condition."""
+MAX_ITEMS = 100
+"""Items of all lists written out in one condition, together."""
+MAX_STEPS = 10_000
+"""Terms that one evaluation may read: a term in the test of a macro counts once an item of the list. A step takes some 50 ns."""
+MAX_FAULTS = 20
+"""Told of one condition: looking for what each misspelt word may have meant costs time too."""
+
 METHODS: tuple[str, ...] = ("contains", "startsWith", "endsWith", "size", "exists", "all", "exists_one")
 FUNCTIONS: tuple[str, ...] = ("size", "double", *(m for m in METHODS if m != "size"))
 _MACROS = ("exists", "all", "exists_one")
 _ANY = Type("any")
 """What has been complained about already: says no more about itself."""
+_PUNCTUATION = frozenset(".,()[]:")
 _RELATIONS = ("==", "!=", "<", "<=", ">", ">=", "in")
 
 
@@ -44,6 +58,14 @@ class _Stop(Exception):
         self.fault = fault
 
 
+class _Enough(Exception):
+    """So much is wrong that no more is looked for."""
+
+    def __init__(self, faults: tuple[Fault, ...]) -> None:
+        super().__init__(len(faults))
+        self.faults = faults
+
+
 class _Token(Struct, frozen=True):
     kind: str
     text: str
@@ -55,6 +77,8 @@ class _Value(Struct, frozen=True):
     at: int
     literals: tuple[tuple[str, int], ...] = ()
     """Strings written out here and where: compared with what the other side can be."""
+    items: int = 0
+    """Of a list: how many it can have."""
 
 
 _TOKEN = re.compile(
@@ -75,18 +99,45 @@ def nearest(word: str, allowed: Iterable[str]) -> str:
     return f" (did you mean {found[0]!r}?)" if found else ""
 
 
+class Reading(Struct, frozen=True):
+    """What reading a condition showed."""
+
+    faults: tuple[Fault, ...]
+    """What is wrong with it; empty where it is sound and gives true or false."""
+    steps: int = 0
+    """Terms that one evaluation reads at most; 0 where something is wrong."""
+
+
 def check_expression(source: str) -> tuple[Fault, ...]:
     """What is wrong with a condition; empty where it is sound and gives true or false."""
+    return read_expression(source).faults
+
+
+def read_expression(source: str) -> Reading:
+    """Reads a condition once, in time linear in its length, without evaluating anything."""
     if len(source) > MAX_LENGTH:
-        return (Fault(0, f"a condition has at most {MAX_LENGTH} characters; this one has {len(source)}"),)
+        return Reading((Fault(0, f"a condition has at most {MAX_LENGTH} characters; this one has {len(source)}"),))
     try:
-        reader = _Reader(_tokens(source), len(source))
+        tokens = _tokens(source)
+        if (terms := _terms(tokens)) > MAX_TERMS:
+            raise _Stop(Fault(0, f"a condition has at most {MAX_TERMS} names, operators and literals; this one has {terms}"))
+        reader = _Reader(tokens, len(source))
         value = reader.condition()
+    except _Enough as enough:
+        return Reading(enough.faults)
     except _Stop as stop:
-        return (stop.fault,)
+        return Reading((stop.fault,))
+    steps = terms + reader.repeated
     if value.type not in (BOOL, _ANY):
         reader.faults.append(Fault(value.at, f"a condition must give true or false; this gives {_a(value.type)}"))
-    return tuple(reader.faults)
+    elif steps > MAX_STEPS:
+        message = f"one evaluation would take {steps} steps, and at most {MAX_STEPS} are allowed: shorten a list or the test asked of it"
+        reader.faults.append(Fault(0, message))
+    return Reading(tuple(reader.faults), 0 if reader.faults else steps)
+
+
+def _terms(tokens: Iterable[_Token]) -> int:
+    return sum(token.text not in _PUNCTUATION for token in tokens)
 
 
 def _tokens(source: str) -> list[_Token]:
@@ -115,6 +166,9 @@ class _Reader:
         self._tokens, self._end = tokens, length
         self._next, self._depth = 0, 0
         self._bound: dict[str, Type] = {}
+        self._listed = 0
+        self.repeated = 0
+        """Steps that macros add: the terms of each test, once an item."""
         self.faults: list[Fault] = []
 
     def condition(self) -> _Value:
@@ -137,7 +191,8 @@ class _Reader:
             yes = self._or()
             self._expect(":")
             no = self._ternary()
-            test = _Value(self._same(yes, no, "both sides of :"), test.at, (*yes.literals, *no.literals))
+            type, literals = self._same(yes, no, "both sides of :"), (*yes.literals, *no.literals)
+            test = _Value(type, test.at, literals, max(yes.items, no.items))
         self._depth -= 1
         return test
 
@@ -170,8 +225,7 @@ class _Reader:
         while (token := self._peek()) is not None and token.kind == "sign" and token.text in "+-":
             self._next += 1
             right = self._product()
-            allowed = (INT, DOUBLE, STRING) if token.text == "+" else (INT, DOUBLE)
-            left = self._arithmetic(token, left, right, allowed)
+            left = self._arithmetic(token, left, right)
         return left
 
     def _product(self) -> _Value:
@@ -181,7 +235,7 @@ class _Reader:
             right = self._unary()
             if token.text != "*":
                 self._fault(token.at, f"{token.text} is not allowed: the rule would fail on an event where the right side is 0")
-            left = self._arithmetic(token, left, right, (INT, DOUBLE))
+            left = self._arithmetic(token, left, right)
         return left
 
     def _unary(self) -> _Value:
@@ -242,6 +296,8 @@ class _Reader:
     # -- things ----------------------------------------------------------------------------------------------------------------
 
     def _int(self, token: _Token) -> _Value:
+        if len(token.text) > 1 and token.text.isdigit() and token.text[0] == "0":
+            raise _Stop(Fault(token.at, f"write {token.text} without its leading 0"))
         if int(token.text, 0) >= 2**63:
             raise _Stop(Fault(token.at, "whole numbers go up to 9223372036854775807"))
         return _Value(INT, token.at)
@@ -256,13 +312,16 @@ class _Reader:
 
     def _list(self, token: _Token) -> _Value:
         items = self._until("]")
+        self._listed += len(items)
+        if self._listed > MAX_ITEMS:
+            raise _Stop(Fault(token.at, f"the lists written out in a condition have at most {MAX_ITEMS} items together"))
         item = _ANY
         for value in items:
             if item == _ANY:
                 item = _plain(value.type)
             elif value.type != _ANY and _plain(value.type) != item:
                 self._fault(value.at, f"a list holds things of one kind: {item} and {_plain(value.type)} do not mix")
-        return _Value(Type("list", item=item), token.at, tuple(text for value in items for text in value.literals))
+        return _Value(Type("list", item=item), token.at, tuple(text for value in items for text in value.literals), len(items))
 
     def _named(self, token: _Token) -> _Value:
         if token.text in ("true", "false"):
@@ -288,7 +347,8 @@ class _Reader:
                 return _Value(_ANY, at)
             path = f"{path}.{name.text}" if path else name.text
             if path in BY_PATH:
-                return _Value(BY_PATH[path].type, at)
+                type = BY_PATH[path].type
+                return _Value(type, at, (), len(type.item.values) if type.item is not None else 0)
             if path not in GROUPS or not self._take("."):
                 self._fault(at, f"{path} is a group of fields, not a value", tuple(f"{path}.{m}" for m in members(path)))
                 return _Value(_ANY, at)
@@ -335,16 +395,20 @@ class _Reader:
         return _Value(_ANY, value.at)
 
     def _macro(self, name: _Token, value: _Value) -> _Value:
+        if self._bound:
+            message = f"{name.text} within the test of another list is not allowed: the time it takes multiplies with every level"
+            raise _Stop(Fault(name.at, message, ("x in list", "two rules")))
         variable = self._name()
         self._expect(",")
         if value.type.name not in ("list", "any"):
             self._fault(name.at, f"{name.text} is asked of a list; this is {_a(value.type)}")
-        if variable.text in members("") or variable.text in self._bound:
+        if variable.text in members(""):
             self._fault(variable.at, f"{variable.text!r} already means something; choose another name")
-        before = dict(self._bound)
-        self._bound[variable.text] = value.type.item or _ANY
+        begin = self._next
+        self._bound = {variable.text: value.type.item or _ANY}
         test = self._ternary()
-        self._bound = before
+        self._bound = {}
+        self.repeated += value.items * _terms(self._tokens[begin : self._next])
         self._need(test, BOOL, f"the test of {name.text}")
         self._expect(")")
         return _Value(BOOL, value.at)
@@ -377,11 +441,13 @@ class _Reader:
             if text not in can_be:
                 self._fault(at, f"it is never {text!r}{nearest(text, can_be)}", can_be)
 
-    def _arithmetic(self, sign: _Token, left: _Value, right: _Value, allowed: tuple[Type, ...]) -> _Value:
+    def _arithmetic(self, sign: _Token, left: _Value, right: _Value) -> _Value:
         kinds = {left.type.name, right.type.name} - {"any"}
         if len(kinds) > 1 and kinds <= {"int", "double"}:
             self._fault(sign.at, f"{sign.text} needs two whole numbers or two fractions; write double(...) around the whole one")
-        elif len(kinds) > 1 or not kinds <= {t.name for t in allowed}:
+        elif "string" in kinds:
+            self._fault(sign.at, f"{sign.text} needs numbers: text is compared, never put together")
+        elif len(kinds) > 1 or not kinds <= {"int", "double"}:
             self._fault(sign.at, f"{sign.text} does not work on {_a(left.type)} and {_a(right.type)}")
         plain = _plain(left.type if left.type != _ANY else right.type)
         return _Value(plain if len(kinds) <= 1 else _ANY, left.at)
@@ -438,6 +504,8 @@ class _Reader:
 
     def _fault(self, at: int, message: str, allowed: tuple[str, ...] = ()) -> None:
         self.faults.append(Fault(at, message, allowed))
+        if len(self.faults) == MAX_FAULTS:
+            raise _Enough(tuple(self.faults))
 
 
 def _plain(type: Type) -> Type:

@@ -21,13 +21,17 @@ from nightlight.core.decision import ACTION_TYPES, Act, Action, To
 from nightlight.core.errors import Invalid
 from nightlight.core.event import KINDS
 from nightlight.core.harm import Harm, Level
-from nightlight.policy.cel import check_expression, nearest
+from nightlight.policy.cel import nearest, read_expression
 from nightlight.policy.rules import On, Rule, RuleSet, Trigger
 from nightlight.policy.samples import samples
 from nightlight.policy.schema import values_of
 from nightlight.policy.toml_lines import Lines
 
 MAX_RULES = 500
+MAX_STEPS = 50_000
+"""Steps of all conditions of a file together (`cel.Reading.steps`): what an event costs that asks every one of them."""
+RESERVED: Mapping[str, str] = {"enforcement": "sanction_account"}
+"""Endpoints at which the service acts on an account, and the action that alone may speak there: it needs a person's verdict."""
 _TOP = ("name", "description", "rule")
 _RULE = tuple(Rule.__struct_fields__)
 _ON = tuple(On.__struct_fields__)
@@ -69,12 +73,14 @@ def check(text: str, filename: str, *, endpoints: Collection[str] | None = None,
     `endpoints` and `messages`: names the operator configured, so that a rule cannot notify nobody; None: not checked.
     """
     try:
-        raw = tomllib.loads(text)
+        raw, lines = tomllib.loads(text), Lines(text)
     except tomllib.TOMLDecodeError as error:
         found = _LINE.search(str(error))
         line = int(found[1]) if found else text.count("\n") + 1
         return [Problem(filename, line, "", f"not TOML: {_LINE.sub('', str(error)).strip()}")]
-    checker = _Checker(raw, filename, Lines(text), endpoints, messages)
+    except RecursionError:
+        return [Problem(filename, 1, "", "brackets stand too deep within one another")]
+    checker = _Checker(raw, filename, lines, endpoints, messages)
     checker.file()
     return sorted(checker.problems, key=lambda p: p.line)
 
@@ -126,6 +132,7 @@ class _Checker:
         self._raw, self._filename, self._lines = raw, filename, lines
         self._names: Mapping[str, Collection[str] | None] = {"endpoint": endpoints, "message": messages}
         self._rule = ""
+        self._steps = 0
         self.problems: list[Problem] = []
 
     def file(self) -> None:
@@ -197,11 +204,17 @@ class _Checker:
             self._problem("a condition is a text in CEL", *at, "condition")
             return
         start = self._lines.of_text(*at, "condition")
-        faults = check_expression(source)
-        for fault in faults:
+        reading = read_expression(source)
+        for fault in reading.faults:
             line = start + source.count("\n", 0, fault.at)
             self.problems.append(Problem(self._filename, line, self._rule, fault.message, fault.allowed))
-        if not faults and (message := _fails(source)) is not None:
+        if self._steps > MAX_STEPS:
+            return  # told already, and not run any more
+        self._steps += reading.steps
+        if self._steps > MAX_STEPS:
+            much = f"with this one the conditions of the file take more than {MAX_STEPS} steps together: shorten them or their lists"
+            self.problems.append(Problem(self._filename, start, self._rule, much))
+        elif not reading.faults and (message := _fails(source)) is not None:
             self.problems.append(Problem(self._filename, start, self._rule, message))
 
     # -- what it does ----------------------------------------------------------------------------------------------------------
@@ -239,6 +252,10 @@ class _Checker:
             allowed = tuple(t.value for t in To) if field == "to" else ()
             self._problem(f"{field or action['action']}: {message}", *at, *([field] if field else []), allowed=allowed)
             return
+        if action["action"] == "notify" and (only := RESERVED.get(action["endpoint"])) is not None:
+            message = f"the endpoint {action['endpoint']!r} is reserved for {only}, which needs a person's verdict"
+            self._problem(message, *at, "endpoint", allowed=tuple(sorted(set(self._names["endpoint"] or ()) - RESERVED.keys())))
+            return
         for field, known in self._names.items():
             if known is not None and field in action and action[field] not in known:
                 message = f"there is no {field} {action[field]!r}{nearest(action[field], known)}"
@@ -262,6 +279,12 @@ class _Checker:
                 'The one to be protected is nudge to "children", whoever wrote'
             )
             self._problem(message, *at, "to", allowed=(*sorted(harms), "always with kinds = [user_report]"))
+        if action["action"] == "nudge" and action.get("to") in (To.CHILDREN.value, To.RECIPIENTS.value) and _may_be_a_report(rule):
+            message = (
+                "the recipients of a report are those who were reported, and this would tell them so. "
+                "Where the rule has no assessment, leave user_report out of its kinds"
+            )
+            self._problem(message, *at, "to", allowed=(To.SENDER.value,))
 
     # -- small parts -----------------------------------------------------------------------------------------------------------
 
@@ -298,6 +321,14 @@ def _may_hear(rule: dict[str, Any]) -> bool:
         return on is not None and on.get("kinds") == ["user_report"]
     harms = on.get("harms") if on is not None else None
     return isinstance(harms, list) and bool(harms) and all(h in [d.value for d in DETERRABLE] for h in harms)
+
+
+def _may_be_a_report(rule: dict[str, Any]) -> bool:
+    """Whether it can be asked on a report with no assessment that says whom to protect: by itself, or for a person's verdict."""
+    on = rule.get("on") if isinstance(rule.get("on"), dict) else None
+    kinds, harms = (on.get("kinds"), on.get("harms")) if on is not None else (None, None)
+    without = rule.get("always") is True or (rule.get("requires_verdict") is True and not harms)
+    return without and (not isinstance(kinds, list) or not kinds or "user_report" in kinds)
 
 
 def _fails(source: str) -> str | None:

@@ -16,7 +16,7 @@ from nightlight.core.event import KINDS, EventBase
 from nightlight.core.features import Features
 from nightlight.core.gate import Permission
 from nightlight.core.harm import Harm, Level
-from nightlight.policy.judged import Judged, Moved, unreadable_of
+from nightlight.policy.judged import Judged, Moved, crosses, led_by_another, unreadable_of
 from nightlight.policy.resolve import ALLOW, Asked, resolve
 from nightlight.policy.rules import Rule, RuleSet, Trigger
 from nightlight.policy.schema import ROOTS, risk_of
@@ -118,6 +118,7 @@ class Policy:
             gate=judged.permission.cells,
             score=strongest.score if strongest is not None else 0.0,
             calibrated=strongest is not None and strongest.calibrated,
+            detectors=tuple(dict.fromkeys(f"{c.detector} {c.version}" for a in risky for c in a.contributions if c.score > 0)),
             failures=tuple(f"rule:{id}" for id in dict.fromkeys(failures)),
         )
 
@@ -147,10 +148,9 @@ class Policy:
             return [c for c in self._on_verdict if _fits(c.rule, judged, moved) and c.facts <= _facts(judged)]
         if moved is None:
             return []
-        previous, current = moved
-        before = previous.level.rank if previous is not None else 0
+        current = moved[1]
         found = self._index.get((current.harm, current.level, judged.event.kind), [])
-        return [c for c in found if (not c.rule.on.crossing or before < c.rule.on.level.rank) and c.facts <= _facts(judged)]
+        return [c for c in found if (not c.rule.on.crossing or _crossing(moved, c.rule)) and c.facts <= _facts(judged)]
 
     # -- asking them -----------------------------------------------------------------------------------------------------------
 
@@ -176,10 +176,10 @@ class Policy:
                     raise TypeError("a condition gave neither true nor false")
             except Exception:  # whatever broke, this rule's own fallback is taken and the decision names it
                 failures.append(c.rule.id)
-                asked.extend(Asked(action, about, c.rule.on.level) for action in c.on_error)
+                asked.extend(Asked(action, about, c.rule.on.level, _fresh(moved, c.rule)) for action in c.on_error)
                 continue
             if holds:
-                asked.extend(Asked(action, about, c.rule.on.level) for action in c.actions)
+                asked.extend(Asked(action, about, c.rule.on.level, _fresh(moved, c.rule)) for action in c.actions)
                 fired.append(c.rule)
 
     def _nothing(self, event: EventBase, permission: Permission, now: datetime) -> Decision:
@@ -217,6 +217,22 @@ def _fact_set(limited: bool, unreadable: bool, matched: bool) -> frozenset[Trigg
 
 def _facts(judged: Judged) -> frozenset[Trigger]:
     return _fact_set(judged.limited, judged.unreadable, bool(judged.matches))
+
+
+def _crossing(moved: Moved, rule: Rule) -> bool:
+    """Whether something begins here: the rule's level is reached, or it is now about, or endangers, somebody else."""
+    return crosses(moved, rule.on.level) or led_by_another(moved) or _protects_another(moved)
+
+
+def _fresh(moved: Moved | None, rule: Rule) -> bool:
+    """Whether a contact limit that the rule asks for is a new one. Another child in the same conversation is the same matter: the
+    limit that is in force covers them too."""
+    return rule.requires_verdict or (moved is not None and (crosses(moved, rule.on.level) or led_by_another(moved)))
+
+
+def _protects_another(moved: Moved) -> bool:
+    previous, current = moved
+    return previous is not None and current.protects is not None and current.protects != previous.protects
 
 
 def _fits(rule: Rule, judged: Judged, moved: Moved | None) -> bool:

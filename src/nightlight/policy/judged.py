@@ -12,6 +12,7 @@ from nightlight.core.event import EventBase, MediaScreened
 from nightlight.core.features import Features
 from nightlight.core.fingerprint import Match
 from nightlight.core.gate import Permission
+from nightlight.core.harm import Level
 
 Moved = tuple[Assessment | None, Assessment]
 """An assessment that the event changed: as it was before (None: there was none) and as it is now."""
@@ -32,6 +33,18 @@ class Judged(Struct, frozen=True, kw_only=True):
     """Set where a person has judged the case: then only the rules that require a verdict are asked."""
     late: bool = False
     """True at the second hop: the event was answered long ago, so rules that need no assessment are not asked again."""
+
+
+def crosses(moved: Moved, level: Level) -> bool:
+    """Whether this event took it from below a level to it or above; where there was none before, it came from below any."""
+    previous, current = moved
+    return current.level.rank >= level.rank and (previous is None or previous.level.rank < level.rank)
+
+
+def led_by_another(moved: Moved) -> bool:
+    """Whether it is now about the conduct of somebody whom it was not about before."""
+    previous, current = moved
+    return previous is not None and current.actor is not None and current.actor != previous.actor
 
 
 def unreadable_of(event: EventBase, features: Features) -> bool:

@@ -23,7 +23,7 @@ from nightlight.core.decision import (
     SanctionAccount,
     To,
 )
-from nightlight.core.event import EventBase
+from nightlight.core.event import EventBase, UserReport
 from nightlight.core.harm import Harm, Level
 from nightlight.policy.schema import is_about_actor
 
@@ -39,6 +39,8 @@ class Asked(Struct, frozen=True):
     about: Assessment | None
     level: Level = Level.NONE
     """From which level on the rule is asked: between two rules about the same, the one made for the higher level speaks."""
+    fresh: bool = False
+    """The assessment reached the rule's level, or another account came to lead it, with this very event; or a person judged it."""
 
     @property
     def urgency(self) -> tuple[bool, int, int, int]:
@@ -93,15 +95,23 @@ def _nudges(ordered: Iterable[Asked], event: EventBase) -> list[Action]:
 def addressed(nudge: Nudge, event: EventBase, about: Assessment | None) -> Nudge | None:
     """The nudge with the party it is for. "Children" means whom the assessment protects, whoever wrote this event.
 
-    None where it would reach the one whose conduct is assessed: a warning to a child must never warn the one it is about.
+    None where it would reach the one whose conduct is assessed: a warning to a child must never warn the one it is about. The
+    recipients of a report are those who were reported, so of them only one who is to be protected, and may be a minor, hears of it.
     """
-    if about is None or nudge.to is To.SENDER:
+    if nudge.to is To.SENDER:
         return nudge
+    is_report = isinstance(event, UserReport)
+    if about is None:
+        return None if is_report else nudge
     if about.protects is not None and about.protects != about.actor:
-        present = any(about.protects == party.account for party in (event.actor, *event.targets))
-        return replace(nudge, account=about.protects) if present else None
+        party = next((p for p in (event.actor, *event.targets) if p.account == about.protects), None)
+        if party is None:
+            return None
+        # Where nobody is named, a child who speaks of their own danger is helped, and an adult's own act warns no adult.
+        own_act = party.account == event.actor.account and is_about_actor(event, about)
+        return replace(nudge, account=party.account) if party.may_be_minor or not (own_act or is_report) else None
     if is_about_actor(event, about):
-        return nudge
+        return None if is_report else nudge
     # The one it is about is among those addressed, and nobody says whom to protect: the writer, unless an adult.
     return replace(nudge, account=event.actor.account) if event.actor.may_be_minor else None
 
@@ -111,9 +121,13 @@ def _limits(ordered: Iterable[Asked], event: EventBase, limited: bool) -> list[A
     for asked in ordered:
         if not isinstance(asked.action, LimitContact):
             continue
+        if isinstance(event, UserReport) and not _conduct_of(asked.about):
+            continue  # to report somebody is no conduct to limit
         account = event.actor.account if is_about_actor(event, asked.about) else _conduct_of(asked.about)
-        if account == event.actor.account and limited:
-            continue  # a machine's limit ends when it said it would: only a person extends it
+        # A machine's limit ends when it said it would, and only a person extends it; what begins now gets a limit of its own. Whether
+        # one binds somebody else than the sender is not known here, so theirs are only ever given afresh.
+        if not asked.fresh and (limited or account != event.actor.account):
+            continue
         if asked.about is not None and account == asked.about.protects:
             continue
         named = asked.action if account == event.actor.account else replace(asked.action, account=account)

@@ -36,7 +36,7 @@ class On(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     kinds: tuple[str, ...] = ()
     """Kinds of event; empty: every kind."""
     crossing: bool = False
-    """Only on the event that takes the assessment from below `level` to it, or above."""
+    """Only on the event that takes the assessment from below `level` to it or above, or makes it about, or protect, another account."""
     facts: tuple[Trigger, ...] = ()
     """Only where all of these hold."""
 

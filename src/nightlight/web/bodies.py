@@ -15,7 +15,8 @@ import msgspec
 from litestar import Request
 
 from nightlight.core.errors import Invalid, TooLarge
-from nightlight.web.problems import TooSlow, UnsupportedMediaType, explain
+from nightlight.core.explain import explain, plain_name
+from nightlight.web.problems import TooSlow, UnsupportedMediaType
 
 Req: TypeAlias = Request[Any, Any, Any]
 T = TypeVar("T")
@@ -110,10 +111,8 @@ def decode(body: bytes, decoder: msgspec.json.Decoder[T]) -> T:
     """Raises Invalid naming the field, never quoting the value."""
     try:
         return decoder.decode(body)
-    except msgspec.ValidationError as error:
-        raise explain(error) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        raise Invalid("the body is not valid JSON in UTF-8") from None
+    except (ValueError, RecursionError) as error:  # msgspec's own errors are ValueErrors, as is a UnicodeDecodeError
+        raise explain(error, decoder.type) from None
 
 
 def path_id(request: Req, prefix: str) -> str:
@@ -143,7 +142,7 @@ def query(request: Req, *names: str) -> dict[str, str]:
     for name, value in pairs:
         if name not in names:
             allowed = ", ".join(names) or "none"
-            raise Invalid(f"unknown query parameter; allowed: {allowed}")
+            raise Invalid(f"unknown query parameter; allowed: {allowed}", field=plain_name(name))
         if name in found:
             raise Invalid("given twice", field=name)
         if "\0" in value:

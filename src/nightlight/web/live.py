@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import statistics
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
@@ -24,6 +25,15 @@ from nightlight.web.hands import hands_of
 from nightlight.web.route import Doc, json_response, page
 
 MAX_ALERTS = 12
+HISTORY_S = 120
+DETECTOR = re.compile(r"[a-z][a-z0-9_]{0,39} [0-9][0-9A-Za-z.+]{0,19}")
+"""A name and a version, and nothing else that might stand in their place."""
+AT_ONCE_S = 0.05
+"""What would read as 0.0 s."""
+RATE_S = 5
+"""Seconds that a rate is taken over: those of `Live.events_per_second`, so that the chart ends where the figure stands."""
+ROW_S = 10
+"""Seconds of a row of the table behind the chart."""
 
 ACTION_WORDS = {
     "allow": "Allowed",
@@ -54,7 +64,32 @@ class Count(Struct, frozen=True):
     count: int
 
 
+class Row(Struct, frozen=True):
+    """A stretch of the chart, in the table behind it."""
+
+    since: int
+    """Seconds ago that it began..."""
+    until: int
+    """...and ended."""
+    events: int
+    a_second: float
+
+
+class Chart(Struct, frozen=True, kw_only=True):
+    """Events a second over the last two minutes, or since the start where that is nearer."""
+
+    rates: tuple[float, ...]
+    """At the end of each second, the oldest first: events a second over the five seconds before."""
+    peak: float
+    top: float
+    """Where the scale ends: the peak, and one at least, so that next to nothing looks like next to nothing."""
+    rows: tuple[Row, ...]
+    """The newest first."""
+
+
 class Alert(Struct, frozen=True, kw_only=True):
+    at: datetime | None
+    """When it was decided."""
     harm: str
     label: str
     level: str
@@ -63,6 +98,8 @@ class Alert(Struct, frozen=True, kw_only=True):
     seconds: float | None
     """From the first message of the conversation to the decision."""
     actions: tuple[str, ...]
+    detectors: tuple[str, ...]
+    """Each with its version."""
 
 
 class Shown(Struct, frozen=True, kw_only=True):
@@ -72,6 +109,7 @@ class Shown(Struct, frozen=True, kw_only=True):
     uptime_s: float
     events: int
     events_per_second: float
+    chart: Chart
     p50_ms: float
     p99_ms: float
     commits: int
@@ -104,6 +142,7 @@ def shown(live: Live) -> Shown:
         uptime_s=live.uptime_s,
         events=live.events,
         events_per_second=live.events_per_second,
+        chart=chart_of(live.history[-HISTORY_S:]),
         p50_ms=live.p50_ms,
         p99_ms=live.p99_ms,
         commits=live.commits,
@@ -116,6 +155,36 @@ def shown(live: Live) -> Shown:
     )
 
 
+def chart_of(history: Sequence[int]) -> Chart:
+    """From the events of each whole second, the oldest first."""
+    rates = []
+    for end in range(1, len(history) + 1):
+        before = history[max(0, end - RATE_S) : end]
+        rates.append(round(sum(before) / len(before), 1))
+    rows = []
+    for until in range(0, len(history), ROW_S):
+        stretch = history[max(0, len(history) - until - ROW_S) : len(history) - until]
+        rows.append(Row(until + len(stretch), until, sum(stretch), round(sum(stretch) / len(stretch), 1)))
+    peak = max(rates, default=0.0)
+    return Chart(rates=tuple(rates), peak=peak, top=max(1.0, peak), rows=tuple(rows))
+
+
+def paths(chart: Chart) -> tuple[str, str]:
+    """The line and the area under it, as SVG paths in a box of 120 by 40: the oldest at the left edge, zero on the floor."""
+    step = 120 / max(1, len(chart.rates) - 1)
+    points = "L".join(f"{step * i:.2f},{40 - 38 * value / chart.top:.2f}" for i, value in enumerate(chart.rates))
+    return f"M{points}", f"M0,40L{points}L120,40Z"
+
+
+def moment(given: object) -> datetime | None:
+    """A time as `Live.alerts` has it, in UTC; None for anything else."""
+    try:
+        found = datetime.fromisoformat(given) if isinstance(given, str) else None
+    except ValueError:
+        return None
+    return found.astimezone(UTC) if found is not None and found.tzinfo is not None else None
+
+
 def alert_of(item: Mapping[str, Any]) -> Alert:
     """Only codes that core knows pass; anything else in their place is shown as nothing."""
     given = item.get("harm") or next(iter(item.get("harms") or ()), "")
@@ -123,12 +192,14 @@ def alert_of(item: Mapping[str, Any]) -> Alert:
     level = str(item.get("level", ""))
     seconds = item.get("seconds_from_first_event")
     return Alert(
+        at=moment(item.get("at")),
         harm=harm,
         label=HARM_WORDS.get(Harm(harm), words(harm)) if harm else "Not told",
         level=level if level in set(Level) else Level.NONE.value,
         urgent=harm == Harm.IMMEDIATE_DANGER,
         seconds=float(seconds) if isinstance(seconds, (int, float)) else None,
         actions=tuple(str(action) for action in item.get("actions") or () if action in ACTION_WORDS),
+        detectors=tuple(str(one) for one in item.get("detectors") or () if isinstance(one, str) and DETECTOR.fullmatch(one)),
     )
 
 
@@ -145,6 +216,25 @@ def duration(seconds: float | None) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
+def delay(seconds: float | None) -> str:
+    """A duration from something to an alert."""
+    return "at once" if seconds is not None and seconds < AT_ONCE_S else duration(seconds)
+
+
+def rate(value: float) -> str:
+    """One decimal below ten, so that a little is told from nothing."""
+    return f"{value:.1f}" if 0 < value < 9.95 else number(value)
+
+
+def number(value: float) -> str:
+    return f"{int(value + 0.5):,}".replace(",", "\u202f")  # a half goes up, as in the script
+
+
+def window(seconds: int) -> str:
+    """What the chart spans."""
+    return f"last {seconds} s" if seconds < HISTORY_S else "last 2 minutes"
+
+
 @cache
 def environment() -> Environment:
     made = Environment(
@@ -156,8 +246,8 @@ def environment() -> Environment:
     )
     made.filters["duration"] = duration
     made.filters["milliseconds"] = lambda value: "\u2013" if value is None else f"{value:.1f} ms"
-    made.filters["number"] = lambda value: f"{value:,.0f}".replace(",", "\u202f")
-    made.globals["action_words"] = ACTION_WORDS
+    made.filters |= {"delay": delay, "rate": rate, "number": number, "paths": paths, "window": window}
+    made.globals |= {"action_words": ACTION_WORDS, "at_once_s": AT_ONCE_S}
     return made
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from multipart import MultipartError, MultipartSegment, ParserLimitReached, PushMultipartParser, parse_options_header
 
 from nightlight.core.errors import Invalid, TooLarge
+from nightlight.core.explain import plain_name
 from nightlight.web.bodies import Req, chunks, header
 from nightlight.web.problems import UnsupportedMediaType
 
@@ -33,8 +34,9 @@ async def read_parts(request: Req, most: Mapping[str, int], deadline_s: float) -
         raise UnsupportedMediaType("send multipart/form-data")
     if not 1 <= len(boundary) <= MAX_BOUNDARY or not boundary.isascii() or not boundary.isprintable():
         raise Invalid("the content-type has no usable boundary", field="content-type")
+    # One part more than there are names, so that the one too many is refused by its name and not by the count.
     parser = PushMultipartParser(
-        boundary, max_header_size=MAX_HEADER, max_header_count=MAX_HEADERS, max_segment_count=len(most), strict=True
+        boundary, max_header_size=MAX_HEADER, max_header_count=MAX_HEADERS, max_segment_count=len(most) + 1, strict=True
     )
     found: dict[str, bytearray] = {}
     target: bytearray | None = None
@@ -45,7 +47,7 @@ async def read_parts(request: Req, most: Mapping[str, int], deadline_s: float) -
                 if isinstance(event, MultipartSegment):
                     name = event.name
                     if name not in most:
-                        raise Invalid(f"only these parts are read: {', '.join(most)}")
+                        raise Invalid(f"only these parts are read: {', '.join(most)}", field=plain_name(name))
                     if name in found:
                         raise Invalid("given twice", field=name)
                     target = found[name] = bytearray()
@@ -56,8 +58,11 @@ async def read_parts(request: Req, most: Mapping[str, int], deadline_s: float) -
                         raise TooLarge(f"may have at most {most[name]} bytes", field=name)
                     target += event
         parser.close()
-    except ParserLimitReached:
-        raise Invalid(f"too many parts, or a part header of more than {MAX_HEADER} bytes") from None
+    except ParserLimitReached as error:
+        # One class for every limit: only its words, which are the parser's own, tell which. Parts and their sizes never come this far.
+        if "header count" in str(error):
+            raise Invalid(f"a part has more than {MAX_HEADERS} headers") from None
+        raise Invalid(f"a header of a part has more than {MAX_HEADER} bytes") from None
     except (MultipartError, UnicodeDecodeError, ValueError):
         # Its message may quote a header the client wrote.
         raise Invalid("the multipart body is malformed or cut short") from None

@@ -6,7 +6,6 @@ because a message may quote what somebody wrote.
 
 from __future__ import annotations
 
-import re
 from http import HTTPStatus
 from pathlib import PurePath
 from traceback import extract_tb
@@ -75,7 +74,7 @@ STATUS: dict[type[NightlightError], int] = {
 TITLES = {
     "invalid": "The request is not valid",
     "too_large": "The request is too large",
-    "conflict": "The id was used before for something else",
+    "conflict": "Conflict with what is there",
     "not_found": "There is no such thing",
     "unauthenticated": "An API key is needed",
     "denied": "The key does not have the scope",
@@ -127,25 +126,3 @@ def respond(request: Request[Any, Any, Any], error: Exception) -> Response[bytes
     elif problem.status == 401:
         headers["www-authenticate"] = 'Bearer realm="nightlight"'
     return Response(msgspec.json.encode(problem), status_code=problem.status, media_type=MEDIA_TYPE, headers=headers)
-
-
-_PLACE = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<where>[^`]*)`)?$", re.DOTALL)
-_UNKNOWN = re.compile(r"^Object contains unknown field `(?P<name>.*)`$", re.DOTALL)
-_PLAIN_NAME = re.compile(r"^[A-Za-z0-9_.\-]{1,64}$")
-_PLAIN_PATH = re.compile(r"^[A-Za-z0-9_.\-\[\]]{0,200}$")
-
-
-def explain(error: msgspec.ValidationError) -> Invalid:
-    """A msgspec error as Invalid with its field. The offending value is never repeated."""
-    found = _PLACE.match(str(error))
-    what, where = (found["what"], found["where"] or "") if found else ("", "")
-    if not _PLAIN_PATH.match(where):
-        where = ""
-    if unknown := _UNKNOWN.match(what):
-        name = unknown["name"] if _PLAIN_NAME.match(unknown["name"]) else ""
-        return Invalid(f"unknown field {name}".strip(), field=".".join(part for part in (where, name) if part) or None)
-    if missing := re.match(r"^Object missing required field `([A-Za-z0-9_]+)`$", what):
-        return Invalid(f"missing field {missing[1]}", field=".".join(part for part in (where, missing[1]) if part))
-    if what.startswith("Invalid enum value"):
-        what = "not one of the allowed values"
-    return Invalid(what, field=where or None)

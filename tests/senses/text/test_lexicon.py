@@ -83,7 +83,7 @@ def drawn_from_phrases() -> st.SearchStrategy[list[str]]:
     return st.lists(st.one_of(one, noise), max_size=3).map(lambda parts: [word for part in parts for word in part][:24])
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)  # the slow twin compiles some 900 expressions the first time that it is asked
 @given(drawn_from_phrases(), st.integers(0, 6))
 def test_fast_and_slow_agree_on_the_cues_that_ship(words: list[str], boundary: int) -> None:
     shipped = default_lexicon()

@@ -110,6 +110,42 @@ def test_ordinary_talk_of_gamers_shows_no_strong_cue(text: str) -> None:
     assert strong == set()
 
 
+@pytest.mark.parametrize(
+    ("text", "cue"),
+    [("age?", "age_probe"), ("alone rn ?", "supervision_probe"), ("got snap?", "app_migration"), ("snapchat?", "app_migration")],
+)
+def test_a_word_that_is_a_whole_question_is_read_as_one(text: str, cue: str) -> None:
+    assert cue in names(text)
+    assert cue not in names(text.replace("?", ""))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "dontshowyourparents",
+        "s\U0001f600end me a p\U0001f60aic of you",
+        "d0n7 73ll y0ur m0m",
+        "d*nt tell your mom, send a s*lfie to me, keep it between us",
+    ],
+)
+def test_disguises_over_whole_messages(text: str) -> None:
+    assert names(text) & {"secrecy", "picture_ask"}
+
+
+@pytest.mark.parametrize(
+    ("plain", "softened"),
+    [
+        ("i want to die", "i want to die this boss is so hard"),
+        ("i will hurt your family", "the villain says i will hurt your family"),
+        ("dont tell your mom", "dont tell your mom about the surprise party"),
+        ("send me a pic", "send me a pic of the menu"),
+    ],
+)
+def test_what_a_line_says_beside_it_softens_and_never_silences(plain: str, softened: str) -> None:
+    [strong] = [c.strength for c in SENSOR.read(plain).cues]
+    assert 0.0 < max(c.strength for c in SENSOR.read(softened).cues) < strong
+
+
 def test_the_span_is_of_the_original_text() -> None:
     text = "\u200b\u201cWell\u201d, don\u2019t tell your \uff4d\uff4f\uff4d!"
     [cue] = SENSOR.read(text).cues

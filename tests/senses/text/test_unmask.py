@@ -36,6 +36,31 @@ def test_a_disguised_word_is_read(written: str, read: str) -> None:
     assert MASKED.search(fold(written)) is not None
 
 
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [
+        ("s\U0001f600e\U0001f600nd m\U0001f600e", ["send", "me"]),
+        ("send\U0001f600hi", ["send", "hi"]),
+        ("s*end", ["send"]),
+        ("sendmeasecret", ["send", "me", "a", "secret"]),
+        ("s3nd 70 m3", ["send", "to", "me"]),
+        ("send 70", ["send", "70"]),
+        ("incomprehensibly", ["incomprehensibly"]),
+    ],
+)
+def test_signs_between_letters_missing_spaces_and_numbers_for_words(written: str, read: list[str]) -> None:
+    assert [t.word for t in UNMASK.tokens(fold(written))] == read
+
+
+def test_words_run_together_know_their_place() -> None:
+    assert UNMASK.tokens("ok sendmeasecret")[1:] == [
+        Token("send", 3, 7),
+        Token("me", 7, 9),
+        Token("a", 9, 10),
+        Token("secret", 10, 16),
+    ]
+
+
 @pytest.mark.parametrize("word", ["met", "hello", "heyyy", "mp3", "1984", "13yo", "plim", "\u043f\u0440\u0438\u0432\u0435\u0442"])
 def test_other_words_stay_as_they_are(word: str) -> None:
     assert [t.word for t in UNMASK.tokens(word)] == [word]

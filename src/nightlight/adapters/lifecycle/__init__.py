@@ -7,6 +7,7 @@ bounded steps, so that the service goes on beside it, and every step leaves its 
 from nightlight.adapters.lifecycle.backup import Manifest, restore
 from nightlight.adapters.lifecycle.facade import Lifecycle
 from nightlight.adapters.lifecycle.persons import Erasure, Kept
+from nightlight.adapters.lifecycle.restored import Restored
 from nightlight.adapters.lifecycle.retention import Periods
 
-__all__ = ["Erasure", "Kept", "Lifecycle", "Manifest", "Periods", "restore"]
+__all__ = ["Erasure", "Kept", "Lifecycle", "Manifest", "Periods", "Restored", "restore"]

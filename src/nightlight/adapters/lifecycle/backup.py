@@ -1,9 +1,9 @@
 """Online backup and crash-safe restore.
 
-A backup is a folder: the database, the audit heads, and `manifest.json` with the SHA-256 of each file. The keys are left out
-unless asked for: a copy that holds both the sealed content and its keys is content in the clear to whoever finds it, and backups
-travel further than the machines that they come from. Keep the key file somewhere else, and know that without it the content of
-every backup is gone for good, which is also how it is destroyed on purpose.
+A backup is a folder: the database, the audit heads, the file of erasures, and `manifest.json` with the SHA-256 of each file. The keys
+are left out unless asked for: a copy that holds both the sealed content and its keys is content in the clear to whoever finds it, and
+backups travel further than the machines that they come from. Keep the key file somewhere else, and know that without it the content
+of every backup is gone for good, which is also how it is destroyed on purpose.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy.engine import URL
 
+from nightlight.adapters.lifecycle.erasures import ERASURES, Erasures
+from nightlight.adapters.lifecycle.restored import Note, leave
 from nightlight.adapters.store.engine import DATABASE_FILE, RESTORE_PENDING, make_home, resolve
 from nightlight.adapters.store.migrate import HEAD
 from nightlight.core.errors import Conflict, Invalid, NotFound, Tampered
@@ -69,6 +71,8 @@ def backup(database: Database, dest: Path, by: str, *, with_keys: Path | None = 
             _copy_sqlite(Path(str(database.sql.url.database)), staged / DATABASE_FILE)
         else:
             _pg(database.sql.url, ["pg_dump", "--format=custom", "--no-owner", "--no-privileges", f"--file={staged / _DUMP}"])
+        if (database.home / ERASURES).exists():
+            shutil.copyfile(database.home / ERASURES, staged / ERASURES)
         if with_keys is not None:
             shutil.copyfile(with_keys, staged / _KEYS)
         files = {}
@@ -143,11 +147,11 @@ def _restore_sqlite(src: Path, home: Path, target: Path, manifest: Manifest, for
     _settle(staged)
     if target.exists():
         _fold_journal(target)
-    strays = _restore_files(src, home, manifest)
+    strays, replaced = _restore_files(src, home, manifest)
     # A head of the old database must not outlive it, nor go before it: what is left to do is written down, and `finish_restore`
     # does it here or, should this process be killed first, when the database is next opened.
     pending = home / RESTORE_PENDING
-    pending.write_bytes(msgspec.json.encode(Pending(staged.name, tuple(strays))))
+    pending.write_bytes(msgspec.json.encode(Pending(staged.name, tuple(strays), _note(src, manifest, replaced))))
     _settle(pending)
     _settle_folder(home)
     staged.replace(target)
@@ -160,6 +164,8 @@ class Pending(Struct, frozen=True):
     """The new database until it takes its place: gone once it has."""
     strays: tuple[str, ...]
     """Heads that belong to the old one alone."""
+    note: Note | None = None
+    """To be left once the new one is in place."""
 
 
 def finish_restore(home: Path, target: Path) -> None:
@@ -169,7 +175,10 @@ def finish_restore(home: Path, target: Path) -> None:
     if not target.with_name(pending.staged).exists():
         for name in pending.strays:
             (home / "audit" / name).unlink(missing_ok=True)
+        if pending.note is not None:
+            leave(home, pending.note)
     path.unlink()
+    target.with_name(pending.staged).unlink(missing_ok=True)  # after its note: without it the note would read as done
 
 
 def _fold_journal(target: Path) -> None:
@@ -190,12 +199,12 @@ def _drop_journal(target: Path) -> None:
         target.with_name(target.name + suffix).unlink(missing_ok=True)
 
 
-def _restore_files(src: Path, home: Path, manifest: Manifest) -> list[str]:
+def _restore_files(src: Path, home: Path, manifest: Manifest) -> tuple[list[str], str | None]:
     """The heads of the backup take the place of those there: older than either database, so they fit whichever is in place.
 
-    Returns the names of the heads that the backup does not have.
+    Returns the names of the heads that the backup does not have, and of the folder with those that were replaced.
     """
-    folder = home / "audit"
+    folder, replaced = home / "audit", None
     folder.mkdir(mode=0o700, exist_ok=True)
     if there := sorted(folder.glob("*.head*")):  # what they vouch for may still be asked about
         replaced = folder / f"replaced-{os.urandom(4).hex()}"
@@ -216,7 +225,20 @@ def _restore_files(src: Path, home: Path, manifest: Manifest) -> list[str]:
         _settle(staged)
         staged.replace(keys)
     _settle_folder(folder)
-    return sorted(p.name for p in folder.glob("*.head*") if p.name not in wanted)
+    if ERASURES in manifest.files:  # of whom the home knows less than the backup, should it be a fresh one
+        Erasures(home).merge(Erasures(src).read()[0])
+    strays = sorted(p.name for p in folder.glob("*.head*") if p.name not in wanted)
+    return strays, None if replaced is None else replaced.name
+
+
+def _note(src: Path, manifest: Manifest, replaced: str | None) -> Note:
+    return Note(
+        id=os.urandom(8).hex(),
+        source=src.name,
+        manifest=_sha256(src / MANIFEST),
+        backed_up_at=manifest.created_at,
+        replaced=replaced,
+    )
 
 
 def _restore_postgres(src: Path, home: Path, target: URL, manifest: Manifest, force: bool) -> None:
@@ -232,8 +254,14 @@ def _restore_postgres(src: Path, home: Path, target: URL, manifest: Manifest, fo
     if there and not force:
         raise Conflict("there is a database already; say force to replace it", field="url")
     # One transaction: the old tables go and the new ones come at the same moment, or neither.
-    strays = _restore_files(src, home, manifest)
-    _pg(target, ["pg_restore", "--single-transaction", "--clean", "--if-exists", "--no-owner", "--no-privileges", str(src / _DUMP)])
+    strays, replaced = _restore_files(src, home, manifest)
+    # Before it, or a crash just after would leave a restore that nobody is told of: one told of that did not end is the lesser harm.
+    note = leave(home, _note(src, manifest, replaced))
+    try:
+        _pg(target, ["pg_restore", "--single-transaction", "--clean", "--if-exists", "--no-owner", "--no-privileges", str(src / _DUMP)])
+    except BaseException:
+        note.unlink(missing_ok=True)
+        raise
     for name in strays:
         (home / "audit" / name).unlink(missing_ok=True)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import msgspec
 from sqlalchemy import ColumnElement, Connection, exists, or_, select, tuple_
 
+from nightlight.adapters.store.engine import Sql
 from nightlight.adapters.store.tables import case_events, cases, decisions, event_accounts, events, facts, jobs, signals
 from nightlight.core.case import CaseState
 
@@ -26,6 +28,33 @@ def thorough(connection: Connection) -> Iterator[None]:
         yield
     finally:
         connection.exec_driver_sql("PRAGMA secure_delete=FAST")
+
+
+_TRIES = 8
+_WAIT_MS = 250
+_PAUSE_S = 0.05
+
+
+def clear_journal(sql: Sql) -> bool | None:
+    """Bring SQLite's journal into the database file and empty it: pages as they were before a deletion stay readable in it otherwise.
+
+    False where others read or wrote all the while, so that it could not be done; try again later. None on PostgreSQL, whose journal
+    is the server's own matter.
+    """
+    if not sql.is_sqlite:
+        return None
+    with sql.read() as connection, closing(connection.connection.cursor()) as cursor:
+        usual = cursor.execute("PRAGMA busy_timeout").fetchone()[0]
+        cursor.execute(f"PRAGMA busy_timeout={_WAIT_MS}")  # writers wait while it waits for readers: often and short, not once and long
+        try:
+            for attempt in range(_TRIES):
+                if attempt:
+                    time.sleep(_PAUSE_S)
+                if cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0:
+                    return True
+        finally:
+            cursor.execute(f"PRAGMA busy_timeout={int(usual)}")
+    return False
 
 
 def under_open_case() -> ColumnElement[bool]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from nightlight.adapters.lifecycle.backup import Manifest, backup
 from nightlight.adapters.lifecycle.persons import Erasure, Person
+from nightlight.adapters.lifecycle.restored import Restored, settle
 from nightlight.adapters.lifecycle.retention import Periods, retain
 
 if TYPE_CHECKING:
@@ -19,18 +20,26 @@ class Lifecycle:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    def after_restore(self, by: str) -> Restored:
+        """Tell the audit of restores and erase again what was erased since the backup. All else here does this first."""
+        return settle(self._database, by)
+
     def backup(self, dest: Path, by: str, *, with_keys: Path | None = None) -> Manifest:
         """A folder that `restore` takes back; see `lifecycle.backup`."""
+        self.after_restore(by)
         return backup(self._database, dest, by, with_keys=with_keys)
 
     def retention(self, now: datetime, periods: Periods | None = None) -> Mapping[str, int]:
         """Delete what is due; how much of what."""
+        self.after_restore("system")
         return retain(self._database, now, periods or Periods())
 
     def erase(self, account: str, by: str) -> Erasure:
         """`account` is the service's own id."""
+        self.after_restore(by)
         return Person(self._database, account).erase(by)
 
     def export(self, account: str, by: str) -> Iterator[bytes]:
         """JSON, one object a line. `account` is the service's own id."""
+        self.after_restore(by)
         return Person(self._database, account).export(by)

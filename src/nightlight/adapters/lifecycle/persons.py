@@ -1,21 +1,23 @@
 """A person asks what is held about their account, or asks for it to be gone.
 
 Erasure is not a way out for someone who harms children: what a decision preserved and what a person still has to look at stays,
-and the answer says so plainly, line by line. All else goes; in the audit chain remain commitments (keyed macs) and counts.
+and the answer says so plainly, line by line. All else goes, and ERASED stands where rows of others named the account. In the audit
+chain, and in a file beside the database, remain commitments (keyed macs) and counts.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
-from msgspec.structs import replace
-from sqlalchemy import ColumnElement, Connection, Table, and_, func, literal, or_, select
+from sqlalchemy import ColumnElement, Connection, Table, and_, exists, func, literal, or_, select
 
-from nightlight.adapters.lifecycle.deletion import BATCH, deletable, delete_events, thorough
+from nightlight.adapters.lifecycle.deletion import BATCH, clear_journal, deletable, delete_events, thorough, under_open_case
+from nightlight.adapters.lifecycle.erasures import Erasures, Line
+from nightlight.adapters.lifecycle.striking import ERASED, holds, struck
 from nightlight.adapters.store.cases import CASE, case_of
 from nightlight.adapters.store.ledger import Ledger
 from nightlight.adapters.store.outbox import WAITING
@@ -49,9 +51,6 @@ from nightlight.core.signal import Signal
 if TYPE_CHECKING:
     from nightlight.adapters.store.database import Database
 
-ERASED = "erased"
-"""Stands in the events of others where the account stood."""
-
 _PAGE = 200
 
 
@@ -59,7 +58,7 @@ class Kept(Struct, frozen=True):
     """Something that may not be erased now, and why."""
 
     what: str
-    """`event`, `case`, `limit`, `message` or `account`."""
+    """`event`, `decision`, `case`, `limit`, or `message`."""
     id: str
     why: str
 
@@ -70,10 +69,33 @@ class Erasure(Struct, frozen=True):
     erased: Mapping[str, int]
     """Rows by table."""
     kept: tuple[Kept, ...]
+    journal_cleared: bool | None = None
+    """False: the database's journal was in use and still holds erased pages, sealed, until it is emptied; erasing again tries again.
+    None on PostgreSQL."""
 
     @property
     def complete(self) -> bool:
+        """Nothing was kept. (The audit chain names nobody: commitments stand there.)"""
         return not self.kept
+
+
+class Place(Struct, frozen=True):
+    """Where rows that are not the account's own may name it inside a packed value."""
+
+    table: Table
+    packed: str
+    texts: tuple[str, ...] = ()
+    """Columns that repeat an account of the packed value."""
+    event: ColumnElement[str] | None = None
+    """Of a row that hangs on an event: which."""
+
+
+DECISIONS = Place(decisions, "body", event=func.coalesce(decisions.c.late_of, decisions.c.event_id))
+SIGNALS = Place(signals, "body", ("actor", "protects"), event=signals.c.event_id)
+STATES = Place(states, "raw")
+ASSESSMENTS = Place(assessments, "body", ("actor", "protects"))
+SUMMARIES = Place(summaries, "body")
+FACTS = Place(facts, "body", ("other",))
 
 
 class Person:
@@ -81,15 +103,26 @@ class Person:
 
     def __init__(self, database: Database, account: str) -> None:
         self._db = database
-        self._name = account
+        self._name: str | None = account
         self._id = database.pseudonymiser("account", account)
-        self._commitment = database.sealer.mac(f"account:{self._id}".encode()).hex()
+        self._commitment = commitment(database, self._id)
+
+    @classmethod
+    def known_as(cls, database: Database, pseudonym: str) -> Person:
+        """One whose own id may be known no more."""
+        person = cls(database, "")
+        person._id, person._commitment = pseudonym, commitment(database, pseudonym)
+        sealed = database.pipeline.original_accounts([pseudonym]).get(pseudonym)
+        person._name = None if sealed is None else database.sealer.open(sealed, f"account:{pseudonym}").decode()
+        return person
 
     # -- erasure -------------------------------------------------------------------------------------------------------------------
 
     def erase(self, by: str) -> Erasure:
         """Erase what may be. May be called again: it goes on where it was stopped, and takes what has become free since."""
         total: Counter[str] = Counter()
+        # Before the first row goes and again after the last: a backup made meanwhile may hold what is half erased.
+        self._remember()
         for step in (self._own_events, self._named_in):
             while True:
                 with self._db.audit.transaction() as ledger, thorough(ledger.connection):
@@ -98,13 +131,29 @@ class Person:
                 if not done:
                     break
                 total.update(done)
+        refused = self._sweep([DECISIONS, SIGNALS], by, total)
+        with self._db.sql.read() as connection:
+            free = not _rests(self._kept(connection))
+        if free:
+            self._sweep([STATES, ASSESSMENTS, SUMMARIES, FACTS], by, total)
         with self._db.audit.transaction() as ledger, thorough(ledger.connection):
-            kept = tuple(self._kept(ledger.connection))
+            found = list(self._kept(ledger.connection))
+            listed = {k.id for k in found if k.what == "event"}
+            kept = (*found, *(Kept("decision", id, "names the account in another's evidence") for id in refused if id not in listed))
             done = self._rest(ledger.connection, kept)
             total.update(done)
             detail = {**done, "kept": len(kept)}
             ledger.append(AuditEntry(at=self._db.clock.now(), actor=by, action="erase", target=self._commitment, detail=detail))
-        return Erasure(self._commitment, {t: n for t, n in total.items() if n}, kept)
+        self._remember()
+        cleared = clear_journal(self._db.sql)
+        if cleared is False:
+            detail = {"cleared": False}
+            entry = AuditEntry(at=self._db.clock.now(), actor=by, action="erase.journal", target=self._commitment, detail=detail)
+            self._db.audit.append([entry])
+        return Erasure(self._commitment, {t: n for t, n in total.items() if n}, kept, cleared)
+
+    def _remember(self) -> None:
+        Erasures(self._db.home).remember(Line(self._commitment, self._db.clock.now()))
 
     def _tell(self, ledger: Ledger, action: str, by: str, done: Mapping[str, int]) -> None:
         if done:
@@ -143,25 +192,76 @@ class Person:
             stripped = self._db.sealer.seal(msgspec.msgpack.encode(self._strike(body)), f"event:{id}")
             connection.execute(events.update().where(e.id == id).values(sealed=stripped, accounts=pack(others)))
             connection.execute(event_accounts.delete().where(event_accounts.c.account == self._id, event_accounts.c.event_id == id))
-            self._strike_decisions(connection, id)
-        ids = [id for id, *_ in found]
-        about = or_(signals.c.actor == self._id, signals.c.protects == self._id, self._names(signals.c.subject_id))
-        gone = connection.execute(signals.delete().where(signals.c.event_id.in_(ids), about)).rowcount if ids else 0
-        return {"events_stripped": len(ids), "signals": gone} if ids else {}
+        return {"events_stripped": len(found)} if found else {}
 
     def _strike(self, body: dict[str, Any]) -> dict[str, Any]:
         targets = [{"account": ERASED} if t.get("account") == self._id else t for t in body.get("targets", ())]
         return {**body, "targets": targets} if "targets" in body else body
 
-    def _strike_decisions(self, connection: Connection, event: str) -> None:
-        """Decisions list the account summaries that they read."""
-        d = decisions.c
-        for mode, raw in connection.execute(select(d.mode, d.body).where(d.event_id == event)).all():
-            decision = msgspec.msgpack.decode(raw, type=Decision)
-            if any(account == self._id for account, _ in decision.summaries):
-                rest = tuple(s for s in decision.summaries if s[0] != self._id)
-                changed = decisions.update().where(d.event_id == event, d.mode == mode)
-                connection.execute(changed.values(body=pack(replace(decision, summaries=rest))))
+    def _sweep(self, places: Sequence[Place], by: str, total: Counter[str]) -> list[str]:
+        """Rows of others that name the account: looked for outside any transaction, struck in batches. Returns the events whose rows
+        are evidence and stay as they are."""
+        refused: dict[str, None] = {}
+        for place in places:
+            keys, event = list(place.table.primary_key.columns), place.event if place.event is not None else literal("")
+            bound: ColumnElement[bool] = literal(False)
+            if place.event is not None:
+                of_event = or_(events.c.preserved.is_(True), under_open_case())
+                bound = exists(select(events.c.id).where(events.c.id == place.event, of_event))
+            found = self._read(select(event, bound, *keys).where(self._left_in(place)))
+            refused.update(dict.fromkeys(id for id, is_bound, *_ in found if is_bound))
+            free = [tuple(key) for _, is_bound, *key in found if not is_bound]
+            for begin in range(0, len(free), _PAGE):
+                with self._db.audit.transaction() as ledger, thorough(ledger.connection):
+                    done = self._strike_rows(ledger.connection, place, free[begin : begin + _PAGE], ~bound)
+                    self._tell(ledger, "erase.step", by, done)
+                total.update(done)
+        return list(refused)
+
+    def _strike_rows(
+        self, connection: Connection, place: Place, wanted: Sequence[tuple[Any, ...]], free: ColumnElement[bool]
+    ) -> dict[str, int]:
+        t, keys = place.table, list(place.table.primary_key.columns)
+        changed = gone = 0
+        for key in wanted:
+            this = and_(*(k == v for k, v in zip(keys, key, strict=True)), self._left_in(place), free)
+            about = self._about(place).label("about")
+            row = connection.execute(select(t.c[place.packed], about, *(t.c[n] for n in place.texts)).where(this)).first()
+            if row is None:
+                continue
+            packed, is_about, *texts = row
+            clean = struck(bytes(packed), self._id)
+            if clean is None or (is_about and t is signals):
+                gone += connection.execute(t.delete().where(this)).rowcount
+                continue
+            named = {n: ERASED for n, value in zip(place.texts, texts, strict=True) if value == self._id}
+            changed += connection.execute(t.update().where(this).values({place.packed: clean, **named})).rowcount
+        return {name: n for name, n in ((f"{t.name}_stripped", changed), (t.name, gone)) if n}
+
+    def _left_in(self, place: Place) -> ColumnElement[bool]:
+        """Rows for `_sweep`: whatever names the account, but for memories that `_rest` deletes whole."""
+        t, about = place.table, self._about(place)
+        inside = holds(self._db.sql, t.c[place.packed], self._id)
+        if t is signals:
+            return or_(about, inside)
+        return or_(inside, *(t.c[n] == self._id for n in place.texts)) & ~about
+
+    def _about(self, place: Place) -> ColumnElement[bool]:
+        """Of a row: it is about the account itself, so that striking the name would leave nothing worth keeping."""
+        t = place.table.c
+        if place.table in (signals, assessments):
+            named = or_(func.coalesce(t.actor, "") == self._id, func.coalesce(t.protects, "") == self._id)
+            if place.table is assessments:
+                at = cases.c.subject_kind == t.subject_kind, cases.c.subject_id == t.subject_id
+                named &= ~exists(select(cases.c.id).where(cases.c.state == CaseState.OPEN.value, *at))
+            return or_(named, self._names(t.subject_id))
+        if place.table is states:
+            return self._names(t.id)
+        if place.table is summaries:
+            return t.account == self._id
+        if place.table is facts:
+            return or_(t.key_id == self._id, func.coalesce(t.other, "") == self._id, self._names(t.key_id))
+        return literal(False)
 
     def _rest(self, connection: Connection, kept: Sequence[Kept]) -> dict[str, int]:
         """What hangs on the account itself. While a case about it is open its memories stay: they are what the case rests on."""
@@ -175,13 +275,10 @@ class Person:
         delete(limits, limits.c.account == self._id, limits.c.lifted_by.is_not(None))
         for key in self._messages(connection, waiting=False):
             delete(outbox, outbox.c.key == key)
-        if not any(k.what in ("event", "case") for k in kept):
-            a, f = assessments.c, facts.c
-            delete(states, self._names(states.c.id))
-            delete(assessments, or_(a.actor == self._id, a.protects == self._id, self._names(a.subject_id)))
-            delete(summaries, summaries.c.account == self._id)
+        if not _rests(kept):
+            for place in (STATES, ASSESSMENTS, SUMMARIES, FACTS):
+                delete(place.table, self._about(place))
             delete(tails, self._names(tails.c.direction))
-            delete(facts, or_(f.key_id == self._id, f.other == self._id, self._names(f.key_id)))
             closed = select(cases.c.id).where(cases.c.state != CaseState.OPEN.value, self._concerned())
             delete(case_events, case_events.c.case_id.in_(closed))
             delete(cases, cases.c.id.in_(closed))
@@ -204,15 +301,20 @@ class Person:
             yield Kept("message", key, "waiting to be delivered")
 
     def _messages(self, connection: Connection, *, waiting: bool) -> list[str]:
-        """Outbox rows whose sealed body names the account, under either id. Reads them all, one page at a time: it is asked rarely."""
+        """Outbox rows whose sealed body names the account, under either id, or whose key does.
+
+        Reads them all, one page at a time: it is asked rarely.
+        """
         o = outbox.c
-        names = [msgspec.json.encode(n) for n in (self._id, self._name)]
+        names = [msgspec.json.encode(n) for n in (self._id, self._name) if n is not None]
         state = o.state == WAITING if waiting else o.state != WAITING
         found, after = [], ""
-        while page := connection.execute(select(o.key, o.sealed).where(state, o.key > after).order_by(o.key).limit(_PAGE)).all():
-            for key, sealed in page:
+        while page := connection.execute(
+            select(o.key, o.cancel_key, o.sealed).where(state, o.key > after).order_by(o.key).limit(_PAGE)
+        ).all():
+            for key, cancel, sealed in page:
                 body = self._db.sealer.open(bytes(sealed), f"outbox:{key}")
-                if any(name in body for name in names):
+                if self._id in key or self._id in (cancel or "") or any(name in body for name in names):
                     found.append(key)
             after = page[-1][0]
         return found
@@ -223,7 +325,9 @@ class Person:
         return padded.contains(f"|{self._id}|", autoescape=True)
 
     def _concerned(self) -> ColumnElement[bool]:
-        return or_(cases.c.actor == self._id, cases.c.protects == self._id, self._names(cases.c.subject_id))
+        c, sql = cases.c, self._db.sql
+        inside = holds(sql, c.events, self._id), holds(sql, c.reasons, self._id)
+        return or_(c.actor == self._id, c.protects == self._id, self._names(c.subject_id), *inside)
 
     # -- export --------------------------------------------------------------------------------------------------------------------
 
@@ -246,17 +350,18 @@ class Person:
 
     def _lines(self) -> Iterator[dict[str, Any]]:
         yield from self._event_lines()
-        a, f = assessments.c, facts.c
-        where = or_(a.actor == self._id, a.protects == self._id, self._names(a.subject_id))
-        for (body,) in self._all(assessments, [a.body], where):
+        for (body,) in self._all(assessments, [assessments.c.body], self._anywhere(ASSESSMENTS)):
             yield {"type": "assessment", "assessment": msgspec.msgpack.decode(body, type=Assessment)}
         s = states.c
-        for id, kind, detector, version, raw in self._all(states, [s.id, s.kind, s.detector, s.version, s.raw], self._names(s.id)):
-            state = msgspec.msgpack.decode(raw)
-            yield {"type": "memory", "detector": detector, "version": version, "kind": kind, "key": id, "state": _plain(state)}
+        for id, kind, detector, version, raw in self._all(states, [s.id, s.kind, s.detector, s.version, s.raw], self._anywhere(STATES)):
+            line = {"type": "memory", "detector": detector, "version": version, "kind": kind, "key": id}
+            try:
+                yield {**line, "state": _plain(msgspec.msgpack.decode(raw))}
+            except (msgspec.DecodeError, UnicodeDecodeError):  # one that is damaged must not hide all that follows it
+                yield {**line, "damaged": bytes(raw).hex()}
         for (body,) in self._all(summaries, [summaries.c.body], summaries.c.account == self._id):
             yield {"type": "summary", "summary": msgspec.msgpack.decode(body, type=AccountSummary)}
-        for (body,) in self._all(facts, [f.body], or_(f.key_id == self._id, f.other == self._id, self._names(f.key_id))):
+        for (body,) in self._all(facts, [facts.c.body], self._anywhere(FACTS)):
             yield {"type": "fact", "fact": msgspec.msgpack.decode(body, type=Fact)}
         for direction, sealed in self._all(tails, [tails.c.direction, tails.c.sealed], self._names(tails.c.direction)):
             yield {"type": "tail", "key": direction, "text": self._db.sealer.open(bytes(sealed), f"tail:{direction}").decode()}
@@ -281,10 +386,30 @@ class Person:
                 body = msgspec.msgpack.decode(self._db.sealer.open(bytes(sealed), f"event:{id}"))
                 times = {"received_at": moment(received_at), "expires_at": moment(expires_at)}
                 yield {"type": "event", "event": body, "preserved": bool(preserved), **times}
-                for mode, raw in self._read(select(decisions.c.mode, decisions.c.body).where(decisions.c.event_id == id)):
+                of_event = or_(decisions.c.event_id == id, decisions.c.late_of == id)
+                for mode, raw in self._read(select(decisions.c.mode, decisions.c.body).where(of_event).order_by(*decisions.primary_key)):
                     yield {"type": "decision", "mode": mode, "decision": msgspec.msgpack.decode(raw, type=Decision)}
                 for (raw,) in self._read(select(signals.c.body).where(signals.c.event_id == id).order_by(signals.c.seq)):
                     yield {"type": "signal", "event": id, "signal": msgspec.msgpack.decode(raw, type=Signal)}
+
+        yield from self._named_elsewhere()
+
+    def _named_elsewhere(self) -> Iterator[dict[str, Any]]:
+        """What was decided and found about events that the account has no part in."""
+        for place in (DECISIONS, SIGNALS):
+            t, event = place.table, place.event
+            linked = exists(
+                select(event_accounts.c.event_id).where(event_accounts.c.account == self._id, event_accounts.c.event_id == event)
+            )
+            for (raw,) in self._all(t, [t.c.body], self._left_in(place) & ~linked):
+                if t is decisions:
+                    decision = msgspec.msgpack.decode(raw, type=Decision)
+                    yield {"type": "decision", "mode": decision.mode, "decision": decision}
+                else:
+                    yield {"type": "signal", "signal": msgspec.msgpack.decode(raw, type=Signal)}
+
+    def _anywhere(self, place: Place) -> ColumnElement[bool]:
+        return or_(self._about(place), self._left_in(place))
 
     def _all(self, table: Table, columns: Sequence[ColumnElement[Any]], where: ColumnElement[bool]) -> Sequence[Any]:
         return self._read(select(*columns).where(where).order_by(*table.primary_key.columns))
@@ -294,8 +419,20 @@ class Person:
             return connection.execute(statement).all()
 
 
+def commitment(database: Database, pseudonym: str) -> str:
+    """Stands for an account where its pseudonym must not: 64 hex digits."""
+    return database.sealer.mac(f"account:{pseudonym}".encode()).hex()
+
+
+def _rests(kept: Iterable[Kept]) -> bool:
+    """Whether something is kept that the memories of the account are part of."""
+    return any(k.what in ("event", "case") for k in kept)
+
+
 def _plain(value: Any) -> Any:
     """A decoded msgpack value as JSON can show it: keys as text."""
     if isinstance(value, dict):
         return {str(k): _plain(v) for k, v in value.items()}
-    return [_plain(v) for v in value] if isinstance(value, list) else value
+    if isinstance(value, msgspec.msgpack.Ext):
+        return {"extension": value.code, "data": bytes(value.data).hex()}
+    return [_plain(v) for v in value] if isinstance(value, list | tuple) else value

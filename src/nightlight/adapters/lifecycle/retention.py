@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 from sqlalchemy import ColumnElement, Connection, Table, exists, or_, select, text, tuple_
 
-from nightlight.adapters.lifecycle.deletion import BATCH, deletable, delete_events, thorough
+from nightlight.adapters.lifecycle.deletion import BATCH, clear_journal, deletable, delete_events, thorough
 from nightlight.adapters.store.outbox import CANCELLED, DELIVERED
 from nightlight.adapters.store.prepared import AnySelect
 from nightlight.adapters.store.tables import (
@@ -65,6 +65,10 @@ def retain(database: Database, now: datetime, periods: Periods) -> Mapping[str, 
     for step in _steps(now, periods):
         while done := _batch(database, now, step):
             total.update(done)
+    if total and clear_journal(database.sql) is False:
+        # Not lost, only late: the next sweep empties it, or SQLite when it begins the journal anew.
+        detail = {"cleared": False}
+        database.audit.append([AuditEntry(at=now, actor="system", action="retention.journal", target="journal", detail=detail)])
     return dict(total)
 
 

@@ -50,7 +50,7 @@ class Database:
         self.policies = SqlPolicies(sql, self.audit, clock)
         self.history = SqlHistory(sql)
         self.jobs = SqlJobs(sql, sealer)
-        self.limits = SqlLimits(sql, self.audit, clock)
+        self.limits = SqlLimits(sql, self.audit, sealer, clock)
 
     @cached_property
     def lifecycle(self) -> Lifecycle:

@@ -16,7 +16,7 @@ from nightlight.adapters.store.rows import LIMIT, limit_of
 from nightlight.adapters.store.tables import limits, micros
 from nightlight.core.clock import Clock
 from nightlight.core.errors import Invalid, NotFound
-from nightlight.core.ports import AuditEntry, ContactLimit
+from nightlight.core.ports import AuditEntry, ContactLimit, Sealer
 
 
 def cancel_key(account: str, event: str) -> str:
@@ -27,8 +27,8 @@ def cancel_key(account: str, event: str) -> str:
 class SqlLimits:
     """Accounts are pseudonyms here."""
 
-    def __init__(self, sql: Sql, audit: AuditLog, clock: Clock) -> None:
-        self._sql, self._audit, self._clock = sql, audit, clock
+    def __init__(self, sql: Sql, audit: AuditLog, sealer: Sealer, clock: Clock) -> None:
+        self._sql, self._audit, self._sealer, self._clock = sql, audit, sealer, clock
 
     def in_force(self, most: int = 100) -> Sequence[ContactLimit]:
         """Limits in force now, the one that lapses next first."""
@@ -71,7 +71,9 @@ class SqlLimits:
             this = limits.update().where(limits.c.account == account, limits.c.event_id == event)
             ledger.connection.execute(this.values(reviewed=True, **change))
             cancel(ledger.connection, cancel_key(account, event), now)
-            ledger.append(AuditEntry(at=now, actor=by, action=action, target=account, detail={"event": event, "reason": reason, **change}))
+            # The chain cannot be struck when the person is erased, so it never names them: a commitment stands for them.
+            target = self._sealer.mac(f"account:{account}".encode()).hex()
+            ledger.append(AuditEntry(at=now, actor=by, action=action, target=target, detail={"event": event, "reason": reason, **change}))
 
 
 def _in_force(now: datetime) -> AnySelect:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,7 +14,7 @@ import typer
 from nightlight.app.cli.common import Exit, Json, emit
 
 if TYPE_CHECKING:
-    from nightlight.app.demo.run import Tally
+    from nightlight.app.demo.run import Story, Tally
 
 
 def demo(
@@ -30,7 +31,7 @@ def demo(
     from nightlight.app.demo.run import play
     from nightlight.web.serve import AddressInUse
 
-    screen = _Screen(quiet=as_json)
+    screen = _Screen(quiet=as_json, once=once)
     with tempfile.TemporaryDirectory(prefix="nightlight-demo-", ignore_cleanup_errors=True) as temporary:
         home = keep or Path(temporary)
         with bootstrap(home) as nightlight:
@@ -65,6 +66,7 @@ def summary(tally: Tally) -> dict[str, Any]:
         "uploads": tally.uploads,
         "events_per_second": round(tally.rate, 1),
         "decisions": dict(tally.decisions),
+        "cases_open": tally.cases_open,
         "benign_decided_high": tally.false_alarms,
         "banked_pictures_found": f"{tally.found} of {tally.banked}",
         "errors": tally.errors,
@@ -81,24 +83,31 @@ def summary(tally: Tally) -> dict[str, Any]:
 
 
 def _tell(tally: Tally, *, once: bool) -> None:
-    typer.echo(f"\n{tally.events:,} events and {tally.uploads} pictures decided, {tally.rate:,.0f} a second while sending")
-    typer.echo("decisions: " + ", ".join(f"{name} {count}" for name, count in tally.decisions.most_common()))
+    # Somebody watched at an evening's pace: how fast it went while sending is not what they saw.
+    speed = f", {tally.rate:,.0f} a second while sending" if once else ""
+    typer.echo(f"\n{tally.events:,} events and {tally.uploads} pictures decided{speed}")
+    typer.echo("decisions, by strongest action: " + ", ".join(f"{name} {count}" for name, count in tally.decisions.most_common()))
+    typer.echo(f"cases open: {tally.cases_open}")
     typer.echo(f"banked pictures found again: {tally.found} of {tally.banked}; benign events decided high: {tally.false_alarms}")
     typer.echo("time to alert (high), by story:")
     for name, story in tally.stories.items():
         if story.alert_events is None:
             typer.echo(f"    {name}: {story.level}, no alert")
         else:
-            typer.echo(f"    {name}: {', '.join(story.harms)}, at event {story.alert_events}, after {story.alert_seconds:.0f} s")
+            typer.echo(f"    {name}: {', '.join(story.harms)}, at event {story.alert_events}, {_after(story)}")
     if once and tally.errors:
         typer.secho(f"{tally.errors} events were not decided", fg="red", err=True)
+
+
+def _after(story: Story) -> str:
+    return f"after {story.alert_seconds:.0f} s" if story.alert_seconds else "at once"
 
 
 class _Screen:
     """The terminal while the evening runs: a live table where somebody watches, a line now and then in a pipe."""
 
-    def __init__(self, *, quiet: bool) -> None:
-        self._quiet = quiet
+    def __init__(self, *, quiet: bool, once: bool) -> None:
+        self._quiet, self._once = quiet, once
         self._end: Callable[[], None] = lambda: None
 
     def show(self, address: str, tally: Tally) -> None:
@@ -108,7 +117,7 @@ class _Screen:
             return
         from rich.live import Live
 
-        live = Live(get_renderable=lambda: _panel(address, tally), refresh_per_second=4, transient=True)
+        live = Live(get_renderable=lambda: _panel(address, tally, self._once), refresh_per_second=4, transient=True)
         live.start()
         self._end = live.stop
 
@@ -116,16 +125,19 @@ class _Screen:
         self._end()
 
 
-def _panel(address: str, tally: Tally) -> Any:
+def _panel(address: str, tally: Tally, once: bool) -> Any:
     from rich.panel import Panel
     from rich.table import Table
 
     table = Table.grid(padding=(0, 3))
     table.add_row("events", f"{tally.events:,}", "pictures", f"{tally.uploads:,}")
-    table.add_row("a second", f"{tally.rate:,.0f}", "banked found", f"{tally.found} of {tally.banked}")
+    # By the clock on the wall where an evening is played at its pace: as on the live page.
+    label, rate = ("a second, while sending", tally.rate) if once else ("a second, just now", tally.pace(time.monotonic()))
+    table.add_row(label, f"{rate:,.0f}" if rate >= 10 else f"{rate:.1f}", "banked found", f"{tally.found} of {tally.banked}")
+    table.add_row("decisions, by strongest action:")
     for name, count in tally.decisions.most_common():
-        table.add_row(name.replace("_", " "), f"{count:,}")
+        table.add_row("  " + name.replace("_", " "), f"{count:,}")
     for name, story in list(tally.stories.items())[-8:]:
-        when = "watching" if story.alert_seconds is None else f"alert after {story.alert_seconds:.0f} s, {story.alert_events} events"
+        when = "watching" if story.alert_seconds is None else f"alert {_after(story)}, at event {story.alert_events}"
         table.add_row(name, story.level, when)
     return Panel(table, title=f"An evening on Lanternfall - live page {address}/", subtitle="Ctrl-C ends it")

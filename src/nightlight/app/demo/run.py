@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,13 +18,14 @@ from nightlight.app.bootstrap import Nightlight
 from nightlight.app.demo import DemoStep, Send, Upload, banked, evening
 from nightlight.app.demo.world import HOURS
 from nightlight.app.serving import serve_until_stopped
-from nightlight.app.stats import STRONGEST
+from nightlight.app.stats import strongest_of
 from nightlight.core.fingerprint import Bank
 from nightlight.core.services import Scope
 
 BATCH = 50
 PLAY_S = 60.0
 """How long an evening takes when somebody is watching."""
+RECENT_S = 5.0
 BANK = "lanternfall-known"
 
 
@@ -41,7 +42,7 @@ class Story(Struct):
 
 
 class Tally(Struct):
-    """What has come of the evening so far."""
+    """What has come of the evening so far. Written by the thread that plays, read by the one that shows."""
 
     events: int = 0
     uploads: int = 0
@@ -56,10 +57,28 @@ class Tally(Struct):
     evenings: int = 0
     decisions: Counter[str] = field(default_factory=Counter)
     stories: dict[str, Story] = field(default_factory=dict)
+    cases_open: int = 0
+    """In the database, when the demo ended."""
+    began: float | None = None
+    """When the first answer came, on the monotonic clock; with each later one's time and size, of the last few seconds."""
+    recent: deque[tuple[float, int]] = field(default_factory=deque)
 
     @property
     def rate(self) -> float:
+        """A second, while something was being sent: how fast the service answers, whatever the pace of the evening."""
         return (self.events + self.uploads) / self.busy_s if self.busy_s else 0.0
+
+    def answered(self, count: int, now: float) -> None:
+        self.began = now if self.began is None else self.began
+        self.recent.append((now, count))
+        while self.recent[0][0] < now - RECENT_S:
+            self.recent.popleft()
+
+    def pace(self, now: float) -> float:
+        """A second by the clock on the wall, over the last few seconds."""
+        if self.began is None:
+            return 0.0
+        return sum(count for at, count in tuple(self.recent) if at >= now - RECENT_S) / min(RECENT_S, max(1.0, now - self.began))
 
 
 class Player:
@@ -97,6 +116,7 @@ class Player:
         events = [step.event | {"id": prefix + step.event["id"]} for step in steps]
         body = msgspec.json.encode({"events": events})
         answer = self._post("/v1/events:batch", body, "application/json")
+        self.tally.answered(len(steps), time.monotonic())
         for step, result in zip(steps, answer.get("results", []), strict=False):
             self.tally.events += 1
             decision = result.get("decision")
@@ -113,6 +133,7 @@ class Player:
         file = f'\r\n--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="picture"\r\n\r\n'
         body = head.encode() + envelope + file.encode() + step.data + f"\r\n--{boundary}--\r\n".encode()
         answer = self._post("/v1/media:screen", body, f"multipart/form-data; boundary={boundary}")
+        self.tally.answered(1, time.monotonic())
         self.tally.uploads += 1
         self.tally.banked += step.banked
         decision = answer.get("decision")
@@ -132,7 +153,7 @@ class Player:
 
     def _decided(self, decision: Mapping[str, Any]) -> None:
         tags = {action["action"] for action in decision["actions"]}
-        self.tally.decisions[next((name for name in STRONGEST if name in tags), "allow")] += 1
+        self.tally.decisions[strongest_of(tags)] += 1
 
     def _story(self, step: Send, decision: Mapping[str, Any]) -> None:
         high = decision["level"] == "high"
@@ -197,6 +218,7 @@ def play(
         for started in thread:
             started.join(10)
         on_end()
+    tally.cases_open = nightlight.database.pipeline.counts()["open_cases"]
     if failures and isinstance(failures[0], OSError | http.client.HTTPException):
         if once:
             raise RuntimeError("the service went away before the evening was over") from failures[0]

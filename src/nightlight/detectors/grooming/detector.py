@@ -20,7 +20,7 @@ from nightlight.core.features import Features
 from nightlight.core.harm import Harm, Stage
 from nightlight.core.signal import Evidence, Signal, Subject, SubjectKind
 
-from .states import MONTH, PEAK_SHARE, Lead, Reach, Side, State, Talk, short, upgraded
+from .states import MONTH, PEAK_SHARE, Reach, Side, State, Talk, short, upgraded
 from .weights import ASKS, REPORTS, UNEASE, WEIGHTS
 
 LEAST = 0.2
@@ -118,8 +118,7 @@ class Grooming(BaseDetector):
                 talk = talk.declared(me)
             elif cue.name in UNEASE:
                 talk = talk.refused(me, at)
-        targets = event.targets or (Party(account=""),)
-        role, protects = max(((_role(event.actor, t, talk), t.account) for t in targets), key=lambda pair: pair[0])
+        role = max(_role(event.actor, target, talk) for target in event.targets or (Party(account=""),))
         found = [
             Finding(cue.name, cue.strength * _closeness(event.relation, cue.name), Evidence(event.id, cue.reason, cue.span, cue.name))
             for cue in cues
@@ -134,7 +133,7 @@ class Grooming(BaseDetector):
             changed: dict[Key, Any] = {own: before.aged(at).quieter()} if before.cues else {}
             return Observation({**changed, shared: talk} if talk is not states[shared] else changed)
         side = before.aged(at).towards(role)
-        return self._judge(event, features, event.actor.account, protects or None, own, side, talk, found)
+        return self._judge(event, features, event.actor.account, _protected(event, talk), own, side, talk, found)
 
     def _report(self, states: Mapping[Key, Any], event: UserReport, features: Features) -> Observation:
         """Somebody told us about others: it weighs on those, as far as one person's word can."""
@@ -149,7 +148,7 @@ class Grooming(BaseDetector):
             before: Side = states[own]
             side = before.aged(event.at.timestamp()).towards(_role(target, event.actor, talk))
             found = [Finding(cue, 1.0, Evidence(event.id, reason, None, cue))]
-            seen = self._judge(event, features, target.account, event.actor.account, own, side, talk, found)
+            seen = self._judge(event, features, target.account, (event.actor.account,), own, side, talk, found)
             talk = seen.states[shared]
             changed.update(seen.states)
             signals.extend(seen.signals)
@@ -161,7 +160,7 @@ class Grooming(BaseDetector):
         event: EventBase,
         features: Features,
         actor: str,
-        protects: str | None,
+        protected: Sequence[str | None],
         own: Key,
         side: Side,
         talk: Talk,
@@ -183,35 +182,30 @@ class Grooming(BaseDetector):
             # Asking for a picture is no extortion: without a threat or a demand the sum stays below what is worth saying.
             Harm.SEXTORTION: max(sextortion, PEAK_SHARE * side.sextortion) if _coerces(side) else 0.0,
         }
-        signals = []
-        leads = dict(talk.leads)
+        signals: list[Signal] = []
         for harm, total in sums.items():
-            if total <= 0.0:
-                continue
             score = 1.0 - math.exp(-total)
-            lead = leads.get(harm)
-            known = lead.score * 0.5 ** (max(0.0, at - lead.at) / MONTH) if lead is not None else 0.0
-            if lead is None or score >= known:
-                lead = Lead(actor, score, at, protects)
-                leads[harm] = lead
             evidence = tuple(f.evidence for f in found if _counts(f.cue, harm))[:MOST_EVIDENCE]
-            if evidence and max(score, known) >= LEAST:
-                signals.append(
-                    Signal(
-                        subject=Subject(SubjectKind.CONVERSATION, event.conversation),
-                        harm=harm,
-                        score=max(score, known),
-                        evidence=evidence,
-                        at=event.at,
-                        detector=self.card.name,
-                        version=self.card.version,
-                        stages=_stages(side, harm),
-                        actor=lead.actor,
-                        protects=lead.protects,
-                    )
+            if not evidence or score < LEAST:
+                continue
+            # One subject for each person that one side turns to: each offender is judged alone, and each child is protected alone.
+            signals.extend(
+                Signal(
+                    subject=Subject(SubjectKind.PAIR, Key.pair(event, actor, protects or "").id),
+                    harm=harm,
+                    score=score,
+                    evidence=evidence,
+                    at=event.at,
+                    detector=self.card.name,
+                    version=self.card.version,
+                    stages=_stages(side, harm),
+                    actor=actor,
+                    protects=protects,
                 )
+                for protects in protected
+            )
         side, facts = self._facts(event, actor, side, 1.0 - math.exp(-max(sums.values())))
-        return Observation({own: side, Key.conversation(event): replace(talk, leads=leads)}, tuple(signals), facts)
+        return Observation({own: side, Key.conversation(event): talk}, tuple(signals), facts)
 
     def _facts(self, event: EventBase, actor: str, side: Side, score: float) -> tuple[Side, tuple[Fact, ...]]:
         """What the account's own memory should know: each person once, and again where it has grown graver."""
@@ -243,6 +237,13 @@ class Grooming(BaseDetector):
 
 def _direction(event: EventBase, account: str) -> Key:
     return Key(KeyKind.DIRECTION, f"{event.conversation}|{account}")
+
+
+def _protected(event: EventBase, talk: Talk) -> tuple[str | None, ...]:
+    """Whom a line may harm: those addressed who may be children, the likeliest first; where there is none, the one it weighs most on."""
+    ranked = sorted(event.targets, key=lambda target: -_role(event.actor, target, talk))
+    children = [target.account for target in ranked if target.may_be_minor][:MOST_TARGETS]
+    return tuple(children) or ((ranked[0].account,) if ranked else (None,))
 
 
 def _reported(event: UserReport) -> list[Party]:

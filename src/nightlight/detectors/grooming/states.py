@@ -89,15 +89,6 @@ class Side(Struct, frozen=True, kw_only=True, tag="side"):
         return replace(self, cues={**self.cues, name: new})
 
 
-class Lead(Struct, frozen=True, array_like=True):
-    """Who of a conversation is at the greatest risk of doing harm, so that a milder word by another does not lower what is believed."""
-
-    actor: str
-    score: float
-    at: float
-    protects: str | None = None
-
-
 class Talk(Struct, frozen=True, kw_only=True, tag="talk"):
     """What both sides of a conversation have in common."""
 
@@ -107,8 +98,6 @@ class Talk(Struct, frozen=True, kw_only=True, tag="talk"):
     """Who last refused or was afraid, and when."""
     media: float = 0.0
     """When a picture or video was last shared."""
-    leads: dict[str, Lead] = {}
-    """By harm."""
 
     def declared(self, person: int) -> Talk:
         if person in self.minors:

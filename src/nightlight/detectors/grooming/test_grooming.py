@@ -26,7 +26,7 @@ from nightlight.core.event import (
 from nightlight.core.features import AccountSummary, Cue, Features, TextFeatures
 from nightlight.core.fingerprint import Fingerprint, FingerprintKind
 from nightlight.core.harm import Harm, Level, Stage
-from nightlight.core.signal import SubjectKind
+from nightlight.core.signal import Subject, SubjectKind
 from nightlight.kit import check_detector
 from nightlight.kit.golden import read_golden_states
 from nightlight.kit.run import Sensed, Trace, run, sense
@@ -160,12 +160,26 @@ def test_one_line_said_a_hundred_times_is_no_hundred_findings() -> None:
     assert once <= often < reaches(Level.ELEVATED)
 
 
-def test_a_milder_word_by_the_other_side_does_not_lower_what_is_believed() -> None:
-    trace = fold(lines(*RISKY, "< how old are you?"))
-    before, after = trace.steps[-2].signals[0], trace.steps[-1].signals[0]
-    assert after.score == pytest.approx(before.score, rel=1e-3)
-    assert after.actor == "vell"
-    assert after.protects == "brin"
+def test_a_milder_word_by_the_other_side_takes_nothing_from_what_is_believed() -> None:
+    alone, answered = fold(lines(*RISKY)), fold(lines(*RISKY, "< how old are you?"))
+    about = next(risk for risk in alone.final if risk[1] is Harm.GROOMING)
+    assert about[0] == Subject(SubjectKind.PAIR, "room|vell|brin")
+    assert answered.final[about] == alone.final[about]
+
+
+def test_whoever_spoke_first_each_side_is_judged_alone() -> None:
+    trace = fold(lines("< how old are you? where do you live?", "< whats your snapchat", *RISKY))
+    for signal in (s for step in trace.steps for s in step.signals):
+        assert signal.subject == Subject(SubjectKind.PAIR, f"room|{signal.actor}|{signal.protects}")
+    assert max(trace.final, key=lambda risk: trace.final[risk])[0].id == "room|vell|brin"
+
+
+def test_in_a_group_each_child_is_protected_and_each_offender_judged() -> None:
+    other = Party(account="tam", age_band=AgeBand.A10_12, assurance=Assurance.GUARDIAN)
+    line = "send me $100 now or i will send this to all your friends"
+    said = [msgspec.structs.replace(event, targets=(CHILD, STRANGER, other)) for event in lines(line)]
+    found = {s.subject.id for s in fold(said).steps[0].signals if s.harm is Harm.SEXTORTION}
+    assert {"room|vell|brin", "room|vell|tam"} <= found
 
 
 def test_a_picture_shared_the_same_day_raises_a_demand() -> None:

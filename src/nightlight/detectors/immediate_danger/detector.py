@@ -38,13 +38,11 @@ HALF_LIFE = 30 * 86_400.0
 
 
 class Alarms(Struct, frozen=True, tag="alarms"):
-    """The gravest thing said in one conversation, by whom and to whom, so that a lighter word afterwards takes nothing back."""
+    """The gravest thing said by one about another in one conversation, so that a lighter word afterwards takes nothing back."""
 
     strongest: float = 0.0
     at: float = 0.0
     """Seconds since 1970."""
-    actor: str | None = None
-    protects: str | None = None
 
     def faded(self, at: float) -> float:
         return self.strongest * 0.5 ** (max(0.0, at - self.at) / HALF_LIFE)  # type: ignore[no-any-return]
@@ -55,13 +53,13 @@ class ImmediateDanger(BaseDetector):
     state_type: Any = Alarms
 
     def keys(self, event: EventBase, features: Features) -> Sequence[Key]:
-        return (Key.conversation(event),) if _reported(event) or _cues(features) else ()
+        return (_key(event, features),) if _reported(event) or _cues(features) else ()
 
     def new(self, key: Key) -> Alarms:
         return Alarms()
 
     def observe(self, states: Mapping[Key, Any], event: EventBase, features: Features) -> Observation:
-        key = Key.conversation(event)
+        key = _key(event, features)
         found = [(_score(cue, event), cue) for cue in _cues(features)]
         evidence = [Evidence(event.id, cue.reason, cue.span, cue.name) for _, cue in sorted(found, key=lambda one: -one[0])]
         score = max((strength for strength, _ in found), default=0.0)
@@ -74,19 +72,26 @@ class ImmediateDanger(BaseDetector):
         state: Alarms = states[key]
         known = state.faded(at)
         if score >= known:
-            state = Alarms(score, max(at, state.at), *_parties(event, found))
+            state = Alarms(score, max(at, state.at))
+        actor, protects = _parties(event, found)
         signal = Signal(
-            subject=Subject(SubjectKind.CONVERSATION, event.conversation),
+            subject=Subject(SubjectKind.PAIR, key.id),
             harm=Harm.IMMEDIATE_DANGER,
             score=max(score, known),
             evidence=tuple(evidence[:8]),
             at=event.at,
             detector=self.card.name,
             version=self.card.version,
-            actor=state.actor,
-            protects=state.protects,
+            actor=actor,
+            protects=protects,
         )
         return Observation({key: state}, (signal,))
+
+
+def _key(event: EventBase, features: Features) -> Key:
+    """One memory, and one subject, for each person in danger and whoever brings it about: a second child's danger is news of its own."""
+    actor, protects = _parties(event, [(_score(cue, event), cue) for cue in _cues(features)])
+    return Key.pair(event, actor or "", protects or "")
 
 
 def _reported(event: EventBase) -> bool:
@@ -115,6 +120,6 @@ def _parties(event: EventBase, found: Sequence[tuple[float, Cue]]) -> tuple[str 
         if event.category is ReportCategory.SELF_HARM:
             return None, other or author
         if event.category is ReportCategory.IN_DANGER or not found:
-            return other, author
+            return None, author  # those named may be who is in danger: a report says nothing of who brings it about
     strongest = max(found, key=lambda one: one[0])[1]
     return (None, author) if strongest.name in ABOUT_AUTHOR else (author, other)

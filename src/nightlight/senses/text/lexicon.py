@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from nightlight.senses.text.automaton import Automaton
-from nightlight.senses.text.phrases import CLOCK, MINOR_AGE, MONEY, NUMBER, Phrase, classify, parse, to_regex
+from nightlight.senses.text.phrases import CLOCK, MINOR_AGE, MONEY, NUMBER, SHORT, Phrase, classify, parse, to_regex
 
 _MODIFIER_REACH = 10
 """Words between a modifier ("she said ...") and a cue that it still concerns."""
@@ -78,7 +78,7 @@ class Lexicon:
         )
         self._patterns: list[re.Pattern[str] | None] = [None] * len(self.phrases)
         self._automaton = Automaton(self.phrases)
-        kinds = {MINOR_AGE, NUMBER, MONEY, CLOCK}
+        kinds = {MINOR_AGE, NUMBER, MONEY, CLOCK, SHORT}
         self.vocabulary: frozenset[str] = frozenset(
             symbol for phrase in self.phrases for element in phrase.elements for symbol in element.symbols or () if symbol not in kinds
         )

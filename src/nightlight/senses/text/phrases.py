@@ -5,7 +5,8 @@
     dont <2> tell              up to two other words may stand between
 
 Every phrase has a greatest length in words, so matching it costs a bounded amount at each word. Kinds of number: `{number}`
-(up to four digits), `{minor_age}` (6 to 17, as "13" or "13yo"), `{money}` ("$50"), `{clock}` ("5pm").
+(up to four digits), `{minor_age}` (6 to 17, as "13" or "13yo"), `{money}` ("$50"), `{clock}` ("5pm"). `{short}` is the end of a
+message of one to three words that asks: "age?" says what "age" within a sentence does not.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from msgspec import Struct
 MOST_WORDS = 16
 """The longest a phrase may be, every gap and optional word counted."""
 
-MINOR_AGE, NUMBER, MONEY, CLOCK, OTHER = "#minor", "#number", "#money", "#clock", "#other"
+MINOR_AGE, NUMBER, MONEY, CLOCK, SHORT, OTHER = "#minor", "#number", "#money", "#clock", "#short", "#other"
 """Symbols that stand for words outside the vocabulary. A word of a phrase never holds `#`."""
 
 _KINDS: Mapping[str, frozenset[str]] = {
@@ -26,15 +27,17 @@ _KINDS: Mapping[str, frozenset[str]] = {
     "minor_age": frozenset({MINOR_AGE}),
     "money": frozenset({MONEY}),
     "clock": frozenset({CLOCK}),
+    "short": frozenset({SHORT}),
 }
 _CLASS_PATTERNS: Mapping[str, str] = {
     MINOR_AGE: r"(?:[6-9]|1[0-7])(?:yo|yrs?|f|m)?",
     NUMBER: r"(?!(?:[6-9]|1[0-7]) )[0-9]{1,4}",
     MONEY: r"[$\u20ac\u00a3][0-9]{1,6}|[0-9]{1,5}(?:usd|eur|gbp|k)",
     CLOCK: r"[0-9]{1,2}(?:am|pm)",
+    SHORT: SHORT,
 }
 _CLASSES = tuple((symbol, re.compile(pattern.replace("(?!(?:[6-9]|1[0-7]) )", ""))) for symbol, pattern in _CLASS_PATTERNS.items())
-_CLASS_STARTS = frozenset("0123456789$\u20ac\u00a3")
+_CLASS_STARTS = frozenset("#0123456789$\u20ac\u00a3")
 _PIECE = re.compile(r"<([1-9])>|\[([^\[\]]+)\]|(\S+)")
 _PLAIN_WORD = re.compile(r"[^\W\d_][^\W_]*")
 

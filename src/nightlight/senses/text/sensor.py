@@ -12,10 +12,14 @@ from nightlight.core.event import EventBase
 from nightlight.core.features import Cue, Features, Sense, SenseInput, TextFeatures
 from nightlight.senses.text.fold import Token, fold, origins, tokens, words
 from nightlight.senses.text.lexicon import Found, Lexicon
+from nightlight.senses.text.phrases import SHORT
 from nightlight.senses.text.unmask import MASKED, Unmasker
 
 TAIL = 64
 """Characters of an author's folded words carried from message to message; a limit of the store, which keeps them sealed."""
+
+SHORT_QUESTION = 3
+"""Words of the longest message that is read as a bare question."""
 
 _CUES = Path(__file__).with_name("cues.toml")
 
@@ -65,6 +69,10 @@ class TextSensor:
             # A word cut in two by the end of a message: "pict", "ure".
             glued = [*(Token(word, -1, -1) for word in earlier[:-1]), Token(earlier[-1] + here[0], -1, -1), *tokens(folded)[1:]]
             reading.add(self._lexicon.find([token.word for token in glued], len(earlier) - 1), glued)
+        if 0 < len(here) <= SHORT_QUESTION and folded.rstrip().endswith("?"):
+            # On its own and asked, one word is a whole question: "age?", "alone?".
+            own = [*tokens(folded), Token(SHORT, folded.rindex("?"), folded.rindex("?") + 1)]
+            reading.add(self._lexicon.find([token.word for token in own]), own)
         if MASKED.search(folded) is not None or _has_letter_run(joined):
             self._read_masked(reading, earlier, joined)
         return TextFeatures(

@@ -12,11 +12,23 @@ from itertools import groupby
 
 from nightlight.senses.text.fold import Token
 
-MASKED = re.compile(r"[^\x00-\x7f]|([a-z])\1\1|[a-z][0-9@$!|]{1,3}[a-z]|[0-9@$|][a-z]{2}|[a-z]{2}[0-9]")
+_PICTURES = "*~\u2190-\u2bff\U0001f000-\U0001faff"
+"""Signs and emoji put between the letters of a word, in a character class."""
+
+MASKED = re.compile(r"[^\x00-\x7f]|([a-z])\1\1|[a-z][0-9@$!|*~]{1,3}[a-z]|[0-9@$|][a-z]{2}|[a-z]{2}[0-9]|[a-z]{14}")
 """A text without any of these holds no disguise that is known here. Most messages do not."""
 
-_WIDE_WORD = re.compile(r"[$\u20ac\u00a3]?[^\W_]+(?:[@$!|][^\W_]+)*")
+_WIDE_WORD = re.compile(rf"[$\u20ac\u00a3]?[^\W_]+(?:[@$!|{_PICTURES}]+[^\W_]+)*")
 """A word with symbols between its letters, as in "p@ssw0rd"."""
+
+_PICTURE = re.compile(f"[{_PICTURES}]")
+_BETWEEN = re.compile(rf"([@!|]|[{_PICTURES}]|(?=[$]))")
+
+_MOSTLY = 2
+"""Words written with digits after which small numbers are read as words too."""
+
+_RUN_TOGETHER = range(12, 401)
+"""Letters of an unknown word that is read as several words without spaces."""
 
 _DIGITS_AND_SYMBOLS = ("013457@$!|", "oieastasil", "olzastasli")
 """What stands for a letter, and two readings of it: a 1 may be an i or an l."""
@@ -64,11 +76,30 @@ class Unmasker:
                 found.append(Token(read, start, match.end()))
             else:
                 position = start
-                for part in re.split(r"([@!|]|(?=[$]))", word):
-                    if part and part not in "@!|$":
-                        found.append(Token(self.word(part) or part, position, position + len(part)))
+                for part in _BETWEEN.split(word):
+                    if part and part not in "@!|$" and not _PICTURE.match(part):
+                        found.extend(self._parts(part, position))
                     position += len(part)
-        return found
+        disguised = sum(any(ch.isdigit() for ch in folded[t.start : t.end]) and t.word.isalpha() for t in found)
+        return [self._small(t) for t in found] if disguised >= _MOSTLY else found
+
+    def _small(self, token: Token) -> Token:
+        """Among words written with digits a small number may be a word too: "70" is "to". A plain text keeps its numbers."""
+        if len(token.word) > 2 or not token.word.isdigit():
+            return token
+        read = token.word.translate(self._readings[0])
+        return Token(read, token.start, token.end) if read in self._words else token
+
+    def _parts(self, word: str, start: int) -> list[Token]:
+        """One word that no sign divides: what it disguises, or the words it was run together from, or itself."""
+        read = self.word(word)
+        if read is None and len(word) in _RUN_TOGETHER and word.isascii() and word.isalpha():
+            letters = [Token(letter, start + n, start + n + 1) for n, letter in enumerate(word)]
+            pieces = self._split(word, letters)
+            # Ordinary long words also hold short ones: most letters must lie in words of three or more.
+            if 3 * sum(len(piece.word) for piece in pieces if len(piece.word) >= 3) >= 2 * len(word) and len(pieces) >= 3:
+                return pieces
+        return [Token(read or word, start, start + len(word))]
 
     def word(self, word: str) -> str | None:
         """The word of the vocabulary that it disguises, or is; None where there is none."""
@@ -77,6 +108,10 @@ class Unmasker:
         if word.isascii() and (len(word) == 1 or word.isdigit()):
             return None
         latin = word if word.isascii() else word.translate(_LOOKALIKES)
+        if _PICTURE.search(latin):
+            latin = _PICTURE.sub("", latin)
+            if latin in self._words:
+                return latin
         for table in self._readings if _STANDS_FOR_LETTER.search(latin) else (_AS_IT_IS,):
             read = latin.translate(table)
             if read in self._words:

@@ -38,7 +38,7 @@ STATUS = {
     403: "The key does not have the scope",
     404: "There is no such thing",
     408: "The body took too long to arrive",
-    409: "The same id or name was used before for something else",
+    409: "It conflicts with what is there",
     413: "A documented size limit is passed",
     415: "The media type is not supported",
     429: "The caller's rate is used up; see Retry-After",

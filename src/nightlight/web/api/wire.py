@@ -13,7 +13,7 @@ from nightlight.core.decision import Decision, Instruction
 from nightlight.core.errors import Invalid
 from nightlight.core.event import EVENT_TYPES, EventBase, Id, MediaScreened
 from nightlight.core.fingerprint import PDQ_THRESHOLD, Bank, BankItem, BankKind, Fingerprint, Match
-from nightlight.core.services import Answer, Caller, DeadLetter, Scope
+from nightlight.core.services import Answer, Caller, DeadLetter, Scope, Screening
 
 BankName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$")]
 Note = Annotated[str, Meta(max_length=500)]
@@ -56,6 +56,8 @@ class EventAnswer(Struct, frozen=True, kw_only=True, omit_defaults=True):
     for_sender: Instruction
     for_recipients: tuple[Instruction, ...]
     decision: Decision | None = None
+    media: Screening | None = None
+    """For an upload, whatever the decision."""
 
 
 class BatchAnswer(Struct, frozen=True):
@@ -142,7 +144,13 @@ class ReplayAnswer(Struct, frozen=True):
 def answer_for(caller: Caller, answer: Answer) -> EventAnswer:
     """An answer as far as this caller may know it."""
     decision = answer.decision if Scope.SAFETY_READ in caller.scopes else None
-    return EventAnswer(event_id=answer.event_id, for_sender=answer.for_sender, for_recipients=answer.for_recipients, decision=decision)
+    return EventAnswer(
+        event_id=answer.event_id,
+        for_sender=answer.for_sender,
+        for_recipients=answer.for_recipients,
+        decision=decision,
+        media=answer.media,
+    )
 
 
 def check_fingerprints(fingerprints: tuple[Fingerprint, ...]) -> None:

@@ -1,11 +1,12 @@
 // Keeps the live page live: asks /live.json each second and changes what changed. The page is whole without it.
 
-const SECONDS = 120;
+const HISTORY_S = 120;
+const AT_ONCE_S = 0.05;
 const NS = "http://www.w3.org/2000/svg";
-const rates = [];
 
 const $ = (id) => document.getElementById(id);
 const number = (value) => Math.round(value).toLocaleString("en").replaceAll(",", "\u202f");
+const rate = (value) => (value > 0 && value < 9.95 ? value.toFixed(1) : number(value));
 const milliseconds = (value, events) => (events ? `${value.toFixed(1)} ms` : "\u2013");
 
 function duration(seconds) {
@@ -16,6 +17,9 @@ function duration(seconds) {
   if (h) return `${h} h ${m} min`;
   return m ? `${m} min ${s} s` : `${s} s`;
 }
+
+const delay = (seconds) => (seconds !== null && seconds < AT_ONCE_S ? "at once" : duration(seconds));
+const span = (seconds) => (seconds < HISTORY_S ? `last ${seconds} s` : "last 2 minutes");
 
 function say(id, text) {
   const node = $(id);
@@ -69,6 +73,10 @@ const doneWords = {
   preserve: "Preserved",
 };
 
+const clock = (at) => element("time", { datetime: `${at.slice(0, 19)}Z` }, at.slice(11, 19));
+const by = (detector) => element("span", { class: "note by" }, detector);
+const after = (seconds) => (seconds === null || seconds >= AT_ONCE_S ? "after" : "");
+
 function alerts(rows) {
   $("alerts").hidden = rows.length === 0;
   $("no-alerts").hidden = rows.length > 0;
@@ -77,26 +85,37 @@ function alerts(rows) {
       element(
         "tr",
         row.urgent ? { class: "urgent" } : {},
-        element("td", {}, row.label),
+        element("td", { class: row.at ? "at" : "at unknown" }, row.at ? clock(row.at) : "\u2013"),
+        element("td", { class: "harm" }, element("span", { class: "name" }, row.label), ...row.detectors.map(by)),
         element("td", { class: "level" }, mark(row.level), row.level[0].toUpperCase() + row.level.slice(1)),
         element("td", { class: "did" }, row.actions.map((action) => doneWords[action] ?? "").join(", ")),
-        element("td", { class: row.seconds === null ? "when unknown" : "when", "data-label": "after" }, duration(row.seconds)),
+        element("td", { class: row.seconds === null ? "when unknown" : "when", "data-label": after(row.seconds) }, delay(row.seconds)),
       ),
     ),
   );
 }
 
-function spark(rate) {
-  rates.push(rate);
-  if (rates.length > SECONDS) rates.shift();
-  const peak = Math.max(...rates);
+// The scale starts at zero, so that a fall looks as large as it is, and ends at one at least, so that next to nothing looks it.
+function spark({ rates, peak, top, rows }) {
   $("spark-figure").hidden = rates.length < 3;
-  say("peak", number(peak));
-  // The newest at the right edge; the axis starts at zero, so that a fall looks as large as it is.
-  const points = rates.map((value, i) => `${SECONDS - rates.length + 1 + i},${40 - (peak ? (38 * value) / peak : 0)}`);
+  say("window", span(rates.length));
+  say("peak", rate(peak));
+  const step = 120 / Math.max(1, rates.length - 1);
+  const points = rates.map((value, i) => `${(step * i).toFixed(2)},${(40 - (38 * value) / top).toFixed(2)}`).join("L");
   const svg = $("spark-figure").querySelector("svg");
-  svg.querySelector(".line").setAttribute("d", `M${points.join("L")}`);
-  svg.querySelector(".area").setAttribute("d", `M${SECONDS - rates.length + 1},40L${points.join("L")}L${SECONDS},40Z`);
+  svg.querySelector(".line").setAttribute("d", `M${points}`);
+  svg.querySelector(".area").setAttribute("d", `M0,40L${points}L120,40Z`);
+  $("behind").tBodies[0].replaceChildren(
+    ...rows.map((row) =>
+      element(
+        "tr",
+        {},
+        element("th", { scope: "row" }, `${row.since} to ${row.until}`),
+        element("td", {}, number(row.events)),
+        element("td", {}, rate(row.a_second)),
+      ),
+    ),
+  );
 }
 
 function state(name, text) {
@@ -107,9 +126,9 @@ function state(name, text) {
 function show(live) {
   state(live.events_per_second > 0 ? "receiving" : "quiet", live.events_per_second > 0 ? "Receiving events" : "No events just now");
   say("uptime", duration(live.uptime_s));
-  say("rate", number(live.events_per_second));
+  say("rate", rate(live.events_per_second));
   say("events", number(live.events));
-  say("time-to-alert", duration(live.time_to_alert_s));
+  say("time-to-alert", delay(live.time_to_alert_s));
   say("p50", milliseconds(live.p50_ms, live.events));
   say("p99", milliseconds(live.p99_ms, live.events));
   say("open-cases", number(live.open_cases));
@@ -119,7 +138,7 @@ function show(live) {
   bars("levels", live.levels, true);
   bars("harms", live.harms);
   alerts(live.alerts);
-  spark(live.events_per_second);
+  spark(live.chart);
 }
 
 async function tick() {
