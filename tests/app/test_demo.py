@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import http.client
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 import nightlight
+from nightlight.app.cli.demo import _panel
+from nightlight.app.demo.run import Story, Tally
 from nightlight.core.services import Scope
 from nightlight.senses.media import screen_bytes
 from tests.app.conftest import CHILD
@@ -35,8 +40,9 @@ def test_one_evening_ends_with_a_summary_and_keeps_its_database(tmp_path: Path) 
     assert summary["benign_decided_high"] == 0
     assert summary["banked_pictures_found"] == "1 of 1"
     assert {story["level"] for story in summary["stories"].values()} == {"high"}
+    assert sum(summary["decisions"].values()) == summary["events"] + summary["uploads"]
     with nightlight.open(tmp_path / "kept") as engine:
-        assert engine.services.cases.cases()
+        assert len(engine.services.cases.cases()) == summary["cases_open"] > 0
         assert engine.database.audit.verify().ok
 
 
@@ -49,9 +55,49 @@ def test_ctrl_c_ends_it_cleanly(tmp_path: Path) -> None:
     out, err = running.communicate(timeout=30)
     assert running.returncode == 0, err
     assert "events and" in out
+    assert "decisions, by strongest action: " in out
+    assert "cases open: " in out
+    assert "while sending" not in out  # at an evening's pace that would be another speed than the one that was seen
     assert "Traceback" not in err
     with nightlight.open(tmp_path / "kept") as engine:
         assert engine.database.audit.verify().ok
+
+
+def test_the_pace_is_by_the_clock_on_the_wall_and_the_rate_while_sending() -> None:
+    tally = Tally()
+    assert (tally.pace(100.0), tally.rate) == (0.0, 0.0)
+    for second in range(20):
+        tally.events += 50
+        tally.busy_s += 0.1
+        tally.answered(50, 100.0 + second)
+    assert tally.rate == pytest.approx(500)
+    assert tally.pace(119.5) == 50.0  # five batches of 50 in five seconds
+    assert tally.pace(122.0) == 30.0
+    assert tally.pace(130.0) == 0.0
+
+
+def test_the_pace_of_the_first_seconds_is_over_those_alone() -> None:
+    tally = Tally()
+    tally.answered(30, 100.0)
+    assert tally.pace(100.1) == 30.0  # over a second at least: a first batch is no thousand a second
+    tally.answered(30, 102.0)
+    assert tally.pace(102.0) == 30.0
+
+
+@pytest.mark.parametrize(("once", "label", "figure"), [(False, "just now", "10"), (True, "while sending", "200")])
+def test_the_terminal_says_which_speed_it_shows(once: bool, label: str, figure: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    tally = Tally(events=50, busy_s=0.25)
+    tally.decisions["open_case"] = 3
+    tally.stories["a-story"] = Story(datetime(2026, 3, 1, tzinfo=UTC), events=1, alert_events=1, alert_seconds=0.0, level="high")
+    tally.answered(50, 100.0)
+    monkeypatch.setattr("time.monotonic", lambda: 105.0)
+    made = Console(width=110, file=io.StringIO())
+    made.print(_panel("http://127.0.0.1:1", tally, once))
+    (line,) = (line for line in made.file.getvalue().splitlines() if label in line)  # type: ignore[attr-defined]
+    assert line.split("a second, " + label)[1].split()[0] == figure
+    shown = made.file.getvalue()  # type: ignore[attr-defined]
+    assert "decisions, by strongest action:" in shown
+    assert "alert at once, at event 1" in shown
 
 
 @pytest.mark.timeout(120)

@@ -26,6 +26,7 @@ from nightlight.core.services import (
     Live,
     ReadyCheck,
     Scope,
+    Screening,
     Services,
 )
 from nightlight.core.signal import Subject, SubjectKind
@@ -118,6 +119,7 @@ class FakeMedia:
         self._events = events
         self.stall = False
         self.fault: Exception | None = None
+        self.unreadable: str | None = None
         self.sizes: list[int] = []
         self.jobs: dict[str, Job] = {}
         self.notified: list[str | None] = []
@@ -129,7 +131,12 @@ class FakeMedia:
         self.sizes.append(len(data))
         future: Future[Answer] = Future()
         if not self.stall:
-            self._events.answers[event.id] = answer_to(event)
+            read = (
+                Screening(media_type=None, unreadable=self.unreadable)
+                if self.unreadable
+                else Screening(media_type="image/jpeg", unreadable=None)
+            )
+            self._events.answers[event.id] = msgspec.structs.replace(answer_to(event), media=read)
             future.set_result(self._events.answers[event.id])
         return future
 
@@ -304,10 +311,12 @@ class FakeStatus:
 def live(**changed: Any) -> Live:
     alert = {
         "event_id": "SECRET-EVENT",
+        "at": "2026-03-01T19:29:41.250000+00:00",
         "harm": "grooming",
         "level": "high",
         "reasons": ["SECRET-REASON"],
         "actions": ["open_case", "nudge", "SECRET-ACTION"],
+        "detectors": ["grooming 1.0.0", "SECRET-DETECTOR", "SECRET DETECTOR 1"],
         "seconds_from_first_event": 41.5,
         "text": "SECRET-TEXT",
     }
@@ -322,13 +331,20 @@ def live(**changed: Any) -> Live:
         alerts=[
             alert,
             {**alert, "harm": "immediate_danger", "seconds_from_first_event": 3.2},
-            {**alert, "harm": "known_material", "actions": ["block_content", "preserve", "open_case"], "seconds_from_first_event": 0.4},
-            {"harm": "SECRET-HARM", "level": "SECRET-LEVEL"},
+            {
+                **alert,
+                "harm": "known_material",
+                "actions": ["block_content", "open_case", "preserve"],
+                "detectors": ["known_media 1.0.0"],
+                "seconds_from_first_event": 0.0,
+            },
+            {"harm": "SECRET-HARM", "level": "SECRET-LEVEL", "at": "SECRET-TIME", "detectors": "SECRET-DETECTORS"},
         ],
         open_cases=12,
         commits=4_321,
         p50_ms=6.2,
         p99_ms=31.9,
+        history=[1400 + 25 * (n % 9) for n in range(120)],
     )
     return msgspec.structs.replace(base, **changed)
 
@@ -353,6 +369,7 @@ class Fakes:
             outbox=self.outbox,
             status=self.status,
             now=lambda: NOW,
+            endpoints=frozenset({"ops", "safety"}),
         )
 
 

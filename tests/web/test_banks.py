@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from nightlight.core.services import Scope
 from nightlight.web import WebConfig
 from tests.web.client import END, Client, part, problem, service
-from tests.web.fakes import Fakes
+from tests.web.fakes import Fakes, message
 
 SHA = {"kind": "sha256", "value": "ab" * 32}
 PDQ = {"kind": "pdq", "value": "0f" * 32, "quality": 90}
@@ -52,6 +54,35 @@ def test_what_a_bank_may_not_be(banked: tuple[Fakes, Client]) -> None:
         problem(client.request("PATCH", f"/v1/banks/{odd}", json={"enabled": True}), 404, "not_found")
     for nothing in ({"enabled": None}, {"threshold": None}, {"note": None}):
         problem(client.request("PATCH", "/v1/banks/known", json=nothing), 400, "invalid")
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "said"),
+    [
+        ({"name": "x", "treshold": 3}, "treshold", "this field is not in the schema; did you mean `threshold`?"),
+        ({"threshold": 3}, "name", "this field is required"),
+        ({"name": "x", "kind": "owned"}, "kind", "must be one of: own, partner, negative, quarantine"),
+        ({"name": "Upper"}, "name", "must match the pattern ^[a-z0-9][a-z0-9_.-]{0,63}$"),
+        ({"name": "x", "note": 5}, "note", "expected `str`, got `int`"),
+        ({"name": "x", "WORDS of somebody": 1}, None, "holds a field that is not in the schema"),
+    ],
+)
+def test_a_slip_is_told_in_the_words_that_events_get(
+    body: dict[str, Any], field: str | None, said: str, banked: tuple[Fakes, Client]
+) -> None:
+    refused = problem(banked[1].post("/v1/banks", json=body), 400, "invalid")
+    assert (refused.get("field"), refused["detail"]) == (field, said)
+
+
+def test_an_event_is_told_the_same() -> None:
+    _, client = service()
+    for changed, said in (
+        ({"relaton": "x"}, "this field is not in the schema; did you mean `relation`?"),
+        ({"relation": "x"}, "must be one of: "),
+        ({"actor": {"account": "kim", "place": "gb"}}, "must match the pattern ^[A-Z]{2}"),
+        ({"actor": {}}, "this field is required"),
+    ):
+        assert said in problem(client.post("/v1/events", json=message(**changed)), 400, "invalid")["detail"]
 
 
 def test_items_come_and_go(banked: tuple[Fakes, Client]) -> None:
@@ -110,7 +141,7 @@ def test_a_fingerprint_has_the_length_of_its_kind(path: str, banked: tuple[Fakes
     ):
         assert problem(client.post(path, json={"fingerprints": [SHA, found]}), 400, "invalid")["field"] == field
     problem(client.post(path, json={"fingerprints": []}), 400, "invalid")
-    problem(client.post(path, json={"fingerprints": [SHA] * 65}), 400, "invalid")
+    assert problem(client.post(path, json={"fingerprints": [SHA] * 65}), 413, "too_large")["field"] == "fingerprints"
 
 
 def test_a_picture_is_banked_by_its_bytes(banked: tuple[Fakes, Client]) -> None:

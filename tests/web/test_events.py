@@ -192,7 +192,11 @@ def test_an_unknown_or_unusable_id() -> None:
     assert client.get("/v1/decisions/").status_code in (400, 404)
 
 
-def test_a_misspelt_query_is_an_error() -> None:
+def test_a_misspelt_query_is_an_error_that_names_it() -> None:
     _, client = service()
-    problem(client.post("/v1/events?dry_run=1", json=message()), 400, "invalid")
-    problem(client.get("/v1/decisions/e1?x"), 400, "invalid")
+    assert problem(client.post("/v1/events?dry_run=1", json=message()), 400, "invalid")["field"] == "dry_run"
+    assert problem(client.get("/v1/decisions/e1?x"), 400, "invalid")["field"] == "x"
+    assert problem(client.post("/v1/media:screen?notfy=ops", json=message()), 400, "invalid")["field"] == "notfy"
+    refused = problem(client.get("/v1/decisions/e1?WORDS%20of%20somebody=1"), 400, "invalid")
+    assert "field" not in refused
+    assert "WORDS" not in str(refused)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nightlight.core.harm import Harm, Level
-from nightlight.web.live import ACTION_WORDS, STATIC_TYPES, duration, shown, static
+from nightlight.web.live import ACTION_WORDS, HISTORY_S, STATIC_TYPES, chart_of, delay, duration, number, paths, rate, shown, static
 from tests.web.client import problem, service
 from tests.web.fakes import live
 
@@ -60,10 +62,93 @@ def test_alerts_are_bounded_and_the_median_is_of_those_listed() -> None:
     assert found.alerts[0].label == "Grooming"
 
 
-@pytest.mark.parametrize("odd", [{}, {"harms": []}, {"harm": None, "level": None}, {"actions": None}, {"seconds_from_first_event": "soon"}])
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {},
+        {"at": "soon"},
+        {"at": 5},
+        {"at": "2026-03-01T19:29:41"},
+        {"detectors": [3, None, "x"]},
+        {"harms": []},
+        {"harm": None, "level": None},
+        {"actions": None},
+        {"seconds_from_first_event": "soon"},
+    ],
+)
 def test_an_alert_of_an_unknown_shape_is_shown_as_nothing(odd: dict[str, object]) -> None:
     (alert,) = shown(live(alerts=[odd])).alerts
     assert (alert.harm, alert.level, alert.seconds, alert.actions) == ("", "none", None, ())
+    assert (alert.at, alert.detectors) == (None, ())
+
+
+def test_an_alert_says_when_and_by_whom_it_was_found() -> None:
+    _, client = service()
+    page = client.get("/").text
+    assert '<time datetime="2026-03-01T19:29:41Z">19:29:41</time>' in page
+    assert "known_media 1.0.0" in page
+    first = client.get("/live.json").json()["alerts"][0]
+    assert (first["at"], first["detectors"]) == ("2026-03-01T19:29:41.250000Z", ["grooming 1.0.0"])
+
+
+def test_a_time_of_another_zone_is_shown_in_utc() -> None:
+    (alert,) = shown(live(alerts=[{"at": "2026-03-01T20:29:41+02:00"}])).alerts
+    assert alert.at is not None
+    assert f"{alert.at:%H:%M:%S}" == "18:29:41"
+
+
+def test_what_the_counts_cover_is_said() -> None:
+    _, client = service()
+    page = client.get("/").text
+    assert "open now, all time" in page
+    assert "at once" in page  # the one that was known when it came
+    assert "0.0 s" not in page
+
+
+def test_the_chart_begins_at_the_start_where_that_is_nearer_than_two_minutes() -> None:
+    fakes, client = service()
+    assert "last 2 minutes" in client.get("/").text
+    fakes.status.now = live(history=[0, 10, 20, 30])
+    page = client.get("/").text
+    assert "last 4 s" in page
+    assert "last 2 minutes" not in page
+    line, area = paths(chart_of([0, 10, 20, 30]))
+    assert line.startswith("M0.00,40.00L")
+    assert line.endswith("L120.00,2.00")
+    assert area.endswith("L120,40Z")
+    fakes.status.now = live(history=[1, 2])
+    assert '<figure id="spark-figure" hidden>' in client.get("/").text
+
+
+def test_the_scale_of_the_chart_has_a_floor() -> None:
+    still = chart_of([0] * 20 + [1] + [0] * 20)
+    assert (still.peak, still.top) == (0.2, 1.0)
+    assert ",32.40" in paths(still)[0]  # a fifth of the way up, not at the top
+    assert chart_of([50] * 10).top == 50.0
+    empty = chart_of([])
+    assert (empty.peak, empty.top, empty.rates, empty.rows) == (0.0, 1.0, (), ())
+
+
+def test_the_table_behind_the_chart_has_its_numbers() -> None:
+    chart = chart_of([7] * 3 + [1] * 10 + [2] * 10)
+    assert [(row.since, row.until, row.events, row.a_second) for row in chart.rows] == [
+        (10, 0, 20, 2.0),
+        (20, 10, 10, 1.0),
+        (23, 20, 21, 7.0),
+    ]
+    fakes, client = service()
+    fakes.status.now = live(history=[7] * 3 + [1] * 10 + [2] * 10)
+    page = client.get("/").text
+    assert '<th scope="row">23 to 20</th><td>21</td><td>7.0</td>' in page
+    assert "<summary>" in page
+
+
+@given(st.lists(st.integers(0, 5000), max_size=HISTORY_S))
+def test_the_table_holds_every_event_of_the_chart_once(history: list[int]) -> None:
+    chart = chart_of(history)
+    assert sum(row.events for row in chart.rows) == sum(history)
+    assert sum(row.since - row.until for row in chart.rows) == len(history) == len(chart.rates)
+    assert chart.peak == max(chart.rates, default=0.0) <= chart.top
 
 
 def test_every_level_has_a_row_and_a_mark() -> None:
@@ -109,3 +194,16 @@ def test_the_whole_page_is_light() -> None:
 )
 def test_durations_in_words(seconds: float | None, words: str) -> None:
     assert duration(seconds) == words
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(None, "\u2013"), (0.0, "at once"), (0.04, "at once"), (0.05, "0.1 s"), (61, "1 min 1 s")])
+def test_no_alert_takes_nought_seconds(seconds: float | None, words: str) -> None:
+    assert delay(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("value", "words"), [(0.0, "0"), (0.2, "0.2"), (7, "7.0"), (9.94, "9.9"), (9.96, "10"), (12.5, "13"), (1512.4, "1\u202f512")]
+)
+def test_a_rate_below_ten_has_one_decimal(value: float, words: str) -> None:
+    assert rate(value) == words
+    assert "." not in number(value)

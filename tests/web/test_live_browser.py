@@ -65,14 +65,23 @@ def test_the_page_follows_the_service(page: Page, site: tuple[Fakes, str]) -> No
     page.goto(address)
     expect(page).to_have_title("Nightlight live")
     expect(page.locator("#rate")).to_have_text("1\u202f512")
-    alert: dict[str, Any] = {"harms": ["known_material"], "level": "high", "actions": ["block_content"], "seconds_from_first_event": 0.2}
-    fakes.status.now = live(events_per_second=7.0, decisions={"hold_content": 3}, alerts=[alert])
-    expect(page.locator("#rate")).to_have_text("7")
+    alert: dict[str, Any] = {
+        "at": "2026-03-01T19:29:41+00:00",
+        "harms": ["known_material"],
+        "level": "high",
+        "actions": ["block_content"],
+        "detectors": ["known_media 1.0.0"],
+        "seconds_from_first_event": 0.0,
+    }
+    fakes.status.now = live(events_per_second=7.0, decisions={"hold_content": 3}, alerts=[alert], history=[0, 0, 1, 0])
+    expect(page.locator("#rate")).to_have_text("7.0")
     expect(page.locator("#decisions tr")).to_have_count(1)
     expect(page.locator("#alerts tbody tr")).to_contain_text("Known material")
-    expect(page.locator("#alerts tbody tr")).to_contain_text("Not delivered")
-    expect(page.locator("#spark-figure")).to_be_visible()
-    assert page.locator("#spark-figure .line").get_attribute("d", timeout=5000)
+    for words in ("Not delivered", "19:29:41", "known_media 1.0.0", "at once"):
+        expect(page.locator("#alerts tbody tr")).to_contain_text(words)
+    expect(page.locator("#spark-caption")).to_have_text("last 4 s, peak 0.3 a second")
+    drawn = page.locator("#spark-figure .line").get_attribute("d", timeout=5000) or ""
+    assert [round(float(point.split(",")[0])) for point in drawn.removeprefix("M").split("L")] == [0, 40, 80, 120]
     fakes.status.now = live(events_per_second=0.0, decisions={}, alerts=[], harms={})
     expect(page.locator("#state-words")).to_have_text("No events just now")
     expect(page.locator("#no-alerts")).to_be_visible()
@@ -86,10 +95,58 @@ def test_the_script_draws_what_the_server_drew(page: Page, browser: Browser, sit
     still = context.new_page()
     still.goto(address)
     page.goto(address)
-    expect(page.locator("#spark-figure")).to_be_visible()  # three rounds of the script are over
-    for region in ("#decisions", "#levels", "#harms", "#alerts", "#time-to-alert", "#p50", "#p99", "#uptime", "#events"):
+    fakes.status.now = live(open_cases=13, history=[1, 25, *range(100, 140)])
+    expect(page.locator("#open-cases")).to_have_text("13")  # the script has drawn
+    still.goto(address)
+    for at in (page, still):
+        at.locator("summary").click()  # an element that opens without a script
+        expect(at.locator("#behind")).to_be_visible()
+    regions = (
+        "#decisions",
+        "#levels",
+        "#harms",
+        "#alerts",
+        "#time-to-alert",
+        "#p50",
+        "#p99",
+        "#uptime",
+        "#events",
+        "#rate",
+        "#spark-caption",
+    )
+    for region in (*regions, "#behind"):
         assert page.locator(region).inner_text() == still.locator(region).inner_text(), region
+    for path in (".line", ".area"):
+        assert page.locator(f"#spark-figure {path}").get_attribute("d") == still.locator(f"#spark-figure {path}").get_attribute("d")
+    attributes = "rows => rows.map(row => [...row.cells].map(cell => [cell.className, cell.dataset.label ?? '']))"
+    assert page.locator("#alerts tbody tr").evaluate_all(attributes) == still.locator("#alerts tbody tr").evaluate_all(attributes)
     context.close()
+
+
+def test_the_table_behind_the_chart_opens_by_keyboard_and_stays_open(page: Page, site: tuple[Fakes, str]) -> None:
+    fakes, address = site
+    fakes.status.now = live()
+    page.goto(address)
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.tagName") == "SUMMARY"
+    page.keyboard.press("Enter")
+    expect(page.locator("#behind tbody tr")).to_have_count(12)
+    expect(page.locator("#behind")).to_be_visible()
+    fakes.status.now = live(history=[5] * 20)
+    expect(page.locator("#behind tbody tr")).to_have_count(2)
+    expect(page.locator("#behind")).to_be_visible()
+
+
+def test_short_notes_stay_on_one_line_on_a_wide_screen(page: Page, site: tuple[Fakes, str]) -> None:
+    fakes, address = site
+    fakes.status.now = live()
+    page.goto(address)
+    notes = page.locator(".figures .note, .alerts thead th:visible")
+    assert notes.count() >= 9
+    lines = (
+        "all => all.map(e => [e.textContent, Math.round(e.getBoundingClientRect().height / parseFloat(getComputedStyle(e).lineHeight))])"
+    )
+    assert [words for words, count in notes.evaluate_all(lines) if count > 1] == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -101,6 +158,7 @@ def test_nothing_is_cut_off_at_any_width(browser: Browser, site: tuple[Fakes, st
     context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
     opened = context.new_page()
     opened.goto(address)
+    opened.locator("summary").click()
     assert opened.evaluate("document.documentElement.scrollWidth") == width
     assert opened.locator("main :visible").count() > 40
     cut = "e => e.getBoundingClientRect().right > innerWidth + 1 || e.scrollWidth > e.clientWidth + 1"
@@ -140,6 +198,7 @@ def test_every_text_has_enough_contrast(browser: Browser, site: tuple[Fakes, str
     context = browser.new_context(color_scheme=scheme)
     opened = context.new_page()
     opened.goto(address)
+    opened.locator("summary").click()
     assert opened.evaluate(CONTRAST) == []
     context.close()
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from nightlight.core.errors import Busy, Invalid, NotFound
 from nightlight.core.services import Scope
-from nightlight.web import WebConfig
+from nightlight.web import WebConfig, create_app
 from tests.web.client import BASE, BOUNDARY, END, Client, part, problem, service, upload
-from tests.web.fakes import message, screened, too_large
+from tests.web.fakes import Fakes, message, screened, too_large
 
 SMALL = WebConfig(max_media=1000, max_body=2000, body_deadline_s=5)
 MEDIA = {"kind": "media", "id": "p1", "at": "2026-03-01T19:29:58Z", "actor": {"account": "kim"}}
@@ -30,6 +30,17 @@ def test_an_upload_is_screened_and_answered_at_once() -> None:
     assert answer.json()["event_id"] == "m1"
     assert "decision" not in answer.json()
     assert fakes.media.sizes == [5002]
+
+
+def test_what_was_read_of_the_bytes_is_told_to_every_key() -> None:
+    fakes, client = service(None, Scope.EVENTS_WRITE)
+    answer = client.multipart("/v1/media:screen", upload(screened(), b"\xff\xd8")).json()
+    assert answer["media"] == {"media_type": "image/jpeg", "unreadable": None}
+    assert client.get("/v1/decisions/m1").json() == answer
+    fakes.media.unreadable = "the file is cut short"
+    answer = client.multipart("/v1/media:screen", upload(screened("m2"), b"\xff\xd8")).json()
+    assert answer["media"] == {"media_type": None, "unreadable": "the file is cut short"}
+    assert "media" not in client.post("/v1/events", json=message()).json()
 
 
 def test_parts_may_come_in_any_order() -> None:
@@ -60,11 +71,25 @@ def test_a_slow_one_is_202_with_a_job_and_is_not_cancelled() -> None:
     problem(client.get(f"/v1/jobs/{quote('never', safe='')}"), 404, "not_found")
 
 
-def test_a_webhook_name_that_cannot_be_one_is_refused_before_anything_is_read() -> None:
+@pytest.mark.parametrize("name", ["http%3A%2F%2Fx", "nosuch", "", "OPS", "ops%0A"])
+def test_a_webhook_that_is_not_configured_is_refused_before_anything_is_read(name: str) -> None:
     fakes, client = service()
-    body = problem(client.multipart("/v1/media:screen?notify=http%3A%2F%2Fx", upload(screened(), b"x")), 400, "invalid")
-    assert body["field"] == "notify"
-    assert fakes.media.sizes == []
+    bodies = (
+        problem(client.multipart(f"/v1/media:screen?notify={name}", upload(screened(), b"x")), 400, "invalid"),
+        problem(client.post(f"/v1/media:screen?notify={name}", json={**MEDIA, "fingerprints": [SHA]}), 400, "invalid"),
+    )
+    for body in bodies:
+        assert body["field"] == "notify"
+        assert not any(configured in body["detail"] for configured in fakes.services.endpoints)
+    assert (fakes.media.sizes, fakes.events.answers) == ([], {})
+
+
+def test_where_no_webhook_is_configured_none_can_be_named() -> None:
+    fakes = Fakes()
+    services = msgspec.structs.replace(fakes.services, endpoints=frozenset())
+    client = Client(create_app(services, WebConfig()), fakes.keys.add("all", *Scope))
+    assert problem(client.multipart("/v1/media:screen?notify=ops", upload(screened(), b"x")), 400, "invalid")["field"] == "notify"
+    assert client.multipart("/v1/media:screen", upload(screened(), b"x")).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -116,6 +141,27 @@ def small() -> Client:
 @pytest.mark.parametrize("name", BAD)
 def test_a_malformed_upload_is_400(name: str, small: Client) -> None:
     problem(small.multipart("/v1/media:screen", BAD[name]), 400, "invalid")
+
+
+ONE_MORE = part("event", EVENT) + part("file", b"x")
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "said"),
+    [
+        (part("evnet", EVENT) + part("file", b"x") + END, "evnet", "only these parts are read: event, file"),
+        (ONE_MORE + part("note", b"x") + END, "note", "only these parts are read: event, file"),
+        (ONE_MORE + part("WORDS of somebody", b"x") + END, None, "only these parts are read: event, file"),
+        (ONE_MORE + part("file", b"y") + END, "file", "given twice"),
+        (part("event", EVENT) + END, "file", "this part is missing or empty"),
+        (BAD["a huge header"], None, "a header of a part has more than 1024 bytes"),
+        (BAD["many headers"], None, "a part has more than 8 headers"),
+        (BAD["cut short in the file"], None, "the multipart body is malformed or cut short"),
+    ],
+)
+def test_each_cause_is_told_and_the_part_named(body: bytes, field: str | None, said: str, small: Client) -> None:
+    refused = problem(small.multipart("/v1/media:screen", body), 400, "invalid")
+    assert (refused.get("field"), refused["detail"]) == (field, said)
 
 
 @pytest.mark.parametrize(
