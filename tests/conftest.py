@@ -13,9 +13,16 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+import structlog
 
 REQUIRE_SERVERS = os.environ.get("NIGHTLIGHT_REQUIRE_SERVERS") == "1"
 """Set where a check that was not made must not look like one that passed."""
+
+
+@pytest.fixture(autouse=True)
+def _fresh_logs() -> None:
+    """No test inherits how another one set up its logs."""
+    structlog.reset_defaults()
 
 
 @pytest.fixture
