@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import sqlite3
 import time
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -57,7 +59,7 @@ def storm(home: Path, kills: int) -> None:
         assert not client.problems, client.problems[:3]
     acknowledged = {id: answer for client in clients for id, answer in client.acknowledged.items()}
     assert len(acknowledged) > kills * 5, "too little load for the kills to mean anything"
-    _wait_for_quiet(receiver, seconds=60)
+    _wait_until_sent(home, seconds=120)
     assert server.end() == 0
     receiver.close()
 
@@ -87,12 +89,11 @@ def _exactly_one_decision_each(engine: Library, acknowledged: dict[str, Any]) ->
         assert msgspec.json.decode(msgspec.json.encode(again.decision)) == answer["decision"]
 
 
-def _wait_for_quiet(receiver: Receiver, seconds: float) -> None:
-    """Until no delivery has come for three seconds: longer than a retry of the first attempts waits."""
+def _wait_until_sent(home: Path, seconds: float) -> None:
+    """Until nothing waits for a first try or for a retry; the reminders of tomorrow may."""
     end = time.monotonic() + seconds
-    before, since = -1, time.monotonic()
-    while time.monotonic() < end and time.monotonic() - since < 3:
-        count = sum(len(bodies) for bodies in list(receiver.deliveries.values()))
-        if count != before:
-            before, since = count, time.monotonic()
-        time.sleep(0.1)
+    soon = int((time.time() + 3600) * 1_000_000)
+    with closing(sqlite3.connect(f"file:{home / 'nightlight.db'}?mode=ro", uri=True)) as database:
+        while database.execute("SELECT count(*) FROM outbox WHERE state = 'waiting' AND not_before < ?", (soon,)).fetchone()[0]:
+            assert time.monotonic() < end, "effects are still waiting"
+            time.sleep(0.2)
