@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 READY := $(VENV)/.ready
 ORACLES := $(VENV)/.oracles
+PEERS := $(VENV)/.peers
 COVERAGE_FLOOR ?= 88
 ARGS ?=
 # Real benign chat and reference pictures for the demo, where somebody has them beside the checkout.
@@ -16,7 +17,7 @@ PYTEST_ARGS ?=
 export COVERAGE_FILE := .cache/coverage/data
 
 .DEFAULT_GOAL := help
-.PHONY: help deps setup oracles run test test-all lint format types walls unit bench lock clean
+.PHONY: help deps setup oracles peers run test test-all lint format types walls unit bench lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +43,15 @@ oracles: $(READY)
 		if $(PIP) install --require-hashes --no-build-isolation -r requirements-oracles.lock >$(VENV)/oracles.log 2>&1; \
 		then touch $(ORACLES); \
 		else echo "   they could not be built (no C++ compiler?): tests marked oracle are skipped"; tail -n 3 $(VENV)/oracles.log; fi; \
+	fi
+
+# What `nightlight bench` measures beside us. Without it the benchmarks that compare say that the peer is missing.
+peers: $(READY)
+	@if [ ! -e $(PEERS) ] || [ requirements-peers.lock -nt $(PEERS) ]; then \
+		echo "== installing the peers"; \
+		if $(PIP) install --require-hashes --no-build-isolation -r requirements-peers.lock >$(VENV)/peers.log 2>&1; \
+		then touch $(PEERS); \
+		else echo "   they could not be installed (no C++ compiler?)"; tail -n 3 $(VENV)/peers.log; fi; \
 	fi
 
 run: deps setup ## the demo: an evening on an invented game, screened live; ARGS=--once runs it to its end and exits
@@ -74,7 +84,7 @@ unit: setup
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report --skip-covered --omit='*/test_*.py' --fail-under=$(COVERAGE_FLOOR)
 
-bench: setup ## the benchmark tables that docs/benchmarks.md quotes
+bench: setup peers ## the benchmark tables that docs/benchmarks.md quotes
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 format: setup ## put every file into shape
@@ -89,6 +99,7 @@ lock: ## remake the lock files from pyproject.toml
 	@$(UV_COMPILE) pyproject.toml --group dev -o requirements.lock
 	@printf 'hatchling\neditables\n' | $(UV_COMPILE) - -c requirements.lock -o requirements-build.lock
 	@printf 'setuptools\nwheel\ncython\n' | $(UV_COMPILE) - --group oracles -c requirements.lock -o requirements-oracles.lock
+	@printf 'setuptools\nwheel\ncython\n' | $(UV_COMPILE) - --group peers -c requirements.lock -o requirements-peers.lock
 
 clean: ## remove everything that was generated, the environment too
 	@rm -rf $(VENV) .cache .mypy_cache .ruff_cache .hypothesis build dist

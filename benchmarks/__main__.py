@@ -37,5 +37,29 @@ def events(arguments: list[str]) -> None:
     )
 
 
+def index(size: int) -> None:
+    r = measured("index", "--size", str(size))
+    peer = r["ratio_to_faiss_flat"] is not None
+    table(
+        f"Exact search within 31 bits among {size:,} hashes",
+        [
+            ("build, to a file forced to disk", f"{r['build_s']:.1f} s"),
+            ("open; every byte checked, afterwards", f"{r['open_s'] * 1000:.0f} ms; {r['verify_s']:.1f} s"),
+            ("resident; on disk, with ids, bytes a hash", f"{r['bytes_per_hash']:.0f}; {r['file_bytes_per_hash']:.0f}"),
+            ("one question, p50 / p99", f"{r['p50_ms']:.3f} / {r['p99_ms']:.2f} ms"),
+            ("questions a second in batches, one thread", f"{r['queries_per_second']:,.0f}"),
+            ("two threads against one", f"{r['two_thread_speedup']:.2f}"),
+            ("recall", f"{r['recall']:.4f}"),
+            ("slowest of 300 changes until a search shows it", f"{r['add_visible_ms']:.1f} ms"),
+            ("faiss BinaryFlat, one question, p50", f"{r['peer_p50_ms']:.1f} ms" if peer else r["message"]),
+            ("its time / ours, one question", f"{r['ratio_to_faiss_flat']:.0f}" if peer else ""),
+            ("our rate / its, in batches", f"{r['batch_ratio_to_faiss_flat']:.0f}" if peer else ""),
+        ],
+        f"{r['machine']}; {r['date']}.",
+    )
+
+
 if __name__ == "__main__":
     events(sys.argv[1:])
+    for size in (1_000_000, 10_000_000):
+        index(size)

@@ -80,7 +80,7 @@ def test_continuous_integration_runs_what_readme_says_and_skips_nothing() -> Non
     assert commands == ["exec make test"]
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "requirements-build.lock", "requirements-oracles.lock"])
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-build.lock", "requirements-oracles.lock", "requirements-peers.lock"])
 def test_every_dependency_is_pinned_by_hash_and_names_no_index(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
     requirements = [r for r in text.replace("\\\n", " ").splitlines() if r and not r.lstrip().startswith("#")]

@@ -66,7 +66,7 @@ def test_a_banked_picture_is_found_however_it_was_stored(name: str) -> None:
 def test_the_same_file_is_found_by_its_bytes_first() -> None:
     data = file_of(PICTURE, "JPEG")
     found = looked_up(indexed(data), screen_bytes(data))
-    assert [m.kind for m in found] == [FingerprintKind.MD5, FingerprintKind.SHA256, FingerprintKind.PDQ]
+    assert [m.kind for m in found] == [FingerprintKind.MD5, FingerprintKind.SHA1, FingerprintKind.SHA256, FingerprintKind.PDQ]
     assert {m.item for m in found} == {"a1"}
 
 

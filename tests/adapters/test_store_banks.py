@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -36,6 +36,14 @@ class DictIndex:
         ]
 
     search_exact = search
+
+    def search_many(self, queries: Sequence[Sequence[Fingerprint]]) -> list[list[Match]]:
+        return [self.search(fingerprints) for fingerprints in queries]
+
+    def put_items(self, items: Iterable[BankItem]) -> int:
+        before = len(self.items)
+        self.items.update({(item.bank, item.id): item for item in items})
+        return len(self.items) - before
 
     def put_bank(self, bank: Bank) -> None:
         self.banks[bank.name] = bank

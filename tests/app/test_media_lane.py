@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -11,18 +13,24 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from PIL import ImageOps
 
 from nightlight.app import media_lane
+from nightlight.app.bench.pictures import encoded, invented
 from nightlight.app.bootstrap import Nightlight
 from nightlight.app.settings import EndpointSettings, Settings
 from nightlight.core.clock import FixedClock
 from nightlight.core.errors import Busy, Conflict, Invalid, NotFound
 from nightlight.core.event import MediaScreened
+from nightlight.core.fingerprint import Bank, Variant
+from nightlight.core.harm import Level
 from nightlight.core.job import JobState
 from nightlight.core.services import Answer
+from nightlight.core.signal import Subject, SubjectKind
 from nightlight.senses.media import ScreenedMedia, screen_bytes
 from tests.app.conftest import upload
 from tests.app.test_pipeline import picture
+from tests.senses.media.made import declared_png
 
 SETTINGS = Settings(endpoints={"media": EndpointSettings(url="http://127.0.0.1:9/", secret="0123456789abcdef0123")})
 
@@ -207,3 +215,38 @@ def test_media_screened_cannot_be_sent_as_an_event(graph: Nightlight, tmp_path: 
     assert refused.value.field == "kind"
     (error,) = graph.events.decode_batch(msgspec.json.encode({"events": [upload()]}))
     assert isinstance(error, Invalid)
+
+
+def test_a_mirrored_and_framed_copy_of_a_banked_picture_is_found_and_its_view_is_said(graph: Nightlight) -> None:
+    shown = invented(700, 500, 1)
+    graph.banks.create(Bank(name="own"), "tester")
+    item = graph.banks.add_bytes("own", encoded(shown), "tester")
+    assert not any(f.variant and not f.variant.is_view for f in item.fingerprints), (
+        "a bank holds what a picture is, not what may be done to it"
+    )
+    mirrored = graph.media.screen(msgspec.json.encode(upload(id="mirrored")), encoded(ImageOps.mirror(shown))).result(60)
+    framed = graph.media.screen(msgspec.json.encode(upload(id="framed")), encoded(ImageOps.expand(shown, 90, "white"))).result(60)
+    other = graph.media.screen(msgspec.json.encode(upload(id="other")), encoded(invented(700, 500, 2))).result(60)
+    assert [answer.decision.level for answer in (mirrored, framed, other)] == [Level.HIGH, Level.HIGH, Level.NONE]
+    (assessment,) = graph.database.pipeline.assessments([Subject(SubjectKind.MEDIA, f"own/{item.id}")]).values()
+    (contribution,) = assessment.contributions
+    assert {e.match.variant for e in contribution.evidence if e.match is not None} == {Variant.MIRRORED, Variant.TRIMMED}
+
+
+def test_a_decoder_that_is_killed_again_and_again_never_ends_the_service(graph: Nightlight) -> None:
+    for number in range(3):
+        answer = graph.media.screen(msgspec.json.encode(upload(id=f"before-{number}")), picture()).result(60)
+        assert answer.event_id == f"before-{number}"
+        for pid in graph.decoders.pids:
+            os.kill(pid, signal.SIGKILL)
+    assert graph.media.screen(msgspec.json.encode(upload(id="after")), picture()).result(60)
+    assert graph.decoders.replaced >= 3
+
+
+def test_a_bomb_is_an_event_that_says_why_it_is_unreadable(graph: Nightlight) -> None:
+    graph.media.screen(msgspec.json.encode(upload(id="bomb")), declared_png(100_000, 100_000)).result(60)
+    stored = graph.database.pipeline.event("bomb")
+    assert stored is not None
+    event = msgspec.msgpack.decode(graph.sealer.open(stored.sealed, "event:bomb"))
+    assert event["unreadable"].startswith("declares 100000 x 100000")
+    assert [f["kind"] for f in event["fingerprints"]] == ["sha256", "sha1", "md5"]

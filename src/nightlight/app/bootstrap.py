@@ -33,17 +33,18 @@ from nightlight.app.status import Status
 from nightlight.core.clock import Clock, SystemClock
 from nightlight.core.detect import Detector
 from nightlight.core.errors import Invalid, NightlightError
-from nightlight.core.fingerprint import Fingerprint
 from nightlight.core.ids import Pseudonymiser
 from nightlight.core.services import Answer, Services
 from nightlight.detectors import discover
 from nightlight.policy import JurisdictionGate, load_table
 from nightlight.policy.gate import Table
-from nightlight.senses.media import screen_bytes
+from nightlight.senses.media import Decoders, ScreenedMedia, screen_bytes, workers
 
 log = structlog.get_logger("nightlight.app")
 
 KEY_FILE = "keys.json"
+DECODERS = 2
+"""Uploads decoded at once, each in a process of its own."""
 
 
 class Nightlight:
@@ -75,7 +76,8 @@ class Nightlight:
     def _build(self, settings: Settings, clock: Clock, detectors: dict[str, Detector] | None) -> None:
         home = self.home
         self.index = FlatIndex()
-        self.banks = self.database.banks(self.index, _fingerprints_of)
+        self.decoders = Decoders(DECODERS)
+        self.banks = self.database.banks(self.index, lambda data: self._screen(data).fingerprints)
         self.keys = self.database.keys
         self.discovery = discover()
         self.detectors = dict(self.discovery.detectors) if detectors is None else detectors
@@ -103,7 +105,16 @@ class Nightlight:
         self.second_hop = SecondHop(self.parts)
         self.engine = Engine(self.pipeline.process, self.second_hop.run, self._answered)
         self.events = Events(self.engine, self.database.pipeline, self.sealer, self.pseudonymiser, clock, helplines=settings.helplines)
-        self.media = MediaLane(self.events, screen_bytes, self.gate, self.database.jobs, self.sealer, clock, home / "spool")
+        self.media = MediaLane(
+            self.events,
+            lambda data: self._screen(data, thorough=True),
+            self.gate,
+            self.database.jobs,
+            self.sealer,
+            clock,
+            home / "spool",
+            workers=DECODERS,
+        )
         self.dispatcher = Dispatcher(self.database.outbox, endpoints, clock)
         self.background = Background()
         self.status = Status(self)
@@ -128,7 +139,7 @@ class Nightlight:
             self.engine.start()
             self.media.resume()
         if background:
-            threading.Thread(target=_warm_up, name="nightlight-warm-up", daemon=True).start()
+            threading.Thread(target=self._warm_up, name="nightlight-warm-up", daemon=True).start()
             self.dispatcher.start()
             sweep = timedelta(minutes=self.settings.retention.sweep_minutes)
             self.background.every(timedelta(seconds=0.5), self.banks.refresh, "banks")
@@ -136,6 +147,23 @@ class Nightlight:
             self.background.every(sweep, lambda: self.database.lifecycle.retention(self.clock.now()), "retention")
             self.background.start()
         return self
+
+    def _screen(self, data: bytes, *, thorough: bool = False) -> ScreenedMedia:
+        """In a confined process while anything is served; in this one for a command that hashes its operator's own files."""
+        if self._started and workers.available:
+            return self.decoders.screen(data, thorough=thorough)
+        return screen_bytes(data, thorough=thorough)
+
+    def _warm_up(self) -> None:
+        """Compile and start what pictures need, so that no event waits behind the first one of them."""
+        from nightlight.adapters.index import scan
+
+        scan.warm_up()
+        if workers.available:
+            try:
+                self.decoders.warm_up()
+            except (OSError, RuntimeError) as error:  # tried again by the first upload, whose sender is told
+                log.error("decoders did not start", error=str(error))
 
     def _answered(self, admitted: Sequence[Admitted], answers: Sequence[Answer | NightlightError], seconds: float) -> None:
         self.stats.record(admitted, answers, seconds)
@@ -148,6 +176,7 @@ class Nightlight:
         if self._started:
             self.media.stop()
             self.engine.stop()
+        self.decoders.close()
         self.database.close()
 
     def __enter__(self) -> Nightlight:
@@ -175,21 +204,8 @@ def bootstrap(
     return graph
 
 
-def _warm_up() -> None:
-    """Compile what pictures need, so that no event waits behind the first one of them."""
-    from nightlight.adapters.index import scan
-    from nightlight.senses import media
-
-    media.warm_up()
-    scan.warm_up()
-
-
 def _table(path: Path) -> Table:
     try:
         return load_table(path.read_text(encoding="utf-8"), str(path))
     except (OSError, UnicodeDecodeError) as error:
         raise Invalid(f"the jurisdiction table {path} cannot be read: {type(error).__name__}", field="gate") from None
-
-
-def _fingerprints_of(data: bytes) -> tuple[Fingerprint, ...]:
-    return screen_bytes(data).fingerprints

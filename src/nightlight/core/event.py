@@ -17,6 +17,8 @@ from nightlight.core.fingerprint import Fingerprint
 
 MAX_TEXT = 20_000
 """Characters of text in one event. Longer messages exist on no chat that we know of; a service splits a document."""
+MAX_SCREENED = 512
+"""Fingerprints that the media lane takes of one file: a picture's views are about thirty, a video's different frames 480 at most."""
 MAX_TARGETS = 200
 """Parties one event may address. A larger room names those present."""
 
@@ -157,7 +159,8 @@ class Media(EventBase, frozen=True, kw_only=True, tag="media"):
 class MediaScreened(EventBase, frozen=True, kw_only=True, tag="media_screened"):
     """Nightlight decoded and hashed the bytes on the media lane; this is what came of it. The bytes themselves are not in it."""
 
-    fingerprints: Annotated[tuple[Fingerprint, ...], Meta(max_length=64)] = ()
+    fingerprints: Annotated[tuple[Fingerprint, ...], Meta(max_length=MAX_SCREENED)] = ()
+    """No service sends these: they are what the media lane made of the bytes, the views for a lookup and a video's frames among them."""
     media_id: Id | None = None
     media_type: Annotated[str, Meta(max_length=100)] | None = None
     """Read from the bytes, never from a name: `image/jpeg`."""

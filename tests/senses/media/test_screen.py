@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
-from nightlight.core.fingerprint import FingerprintKind
+from nightlight.core.fingerprint import FingerprintKind, Variant
 from nightlight.senses.media import MediaLimits, screen_bytes
 from nightlight.senses.media.containers import tiff_orientation
 from nightlight.senses.media.pdq import pdq
@@ -50,7 +50,7 @@ TYPES = {name: "image/" + name.split()[-1] for name in FILES}
 def values(data: bytes, limits: MediaLimits | None = None) -> list[str]:
     screened = screen_bytes(data, limits) if limits is not None else screen_bytes(data)
     assert screened.unreadable is None
-    return [f.value for f in screened.fingerprints if f.kind is FingerprintKind.PDQ]
+    return [f.value for f in screened.fingerprints if f.kind is FingerprintKind.PDQ and f.variant is not Variant.TRIMMED]
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -61,12 +61,14 @@ def test_every_format_gives_the_same_picture(name: str) -> None:
     assert screened.media_type == TYPES[name]
     assert (screened.size, screened.width, screened.height) == (len(data), 400, 300)
     assert screened.sha256 == hashlib.sha256(data).hexdigest()
+    assert screened.sha1 == hashlib.sha1(data, usedforsecurity=False).hexdigest()
     assert screened.md5 == hashlib.md5(data, usedforsecurity=False).hexdigest()
     assert distance(screened.pdq, UPRIGHT[0]) <= 8
     assert screened.quality is not None and screened.quality >= 95
     kinds = [f.kind for f in screened.fingerprints]
-    assert kinds == [FingerprintKind.SHA256, FingerprintKind.MD5, FingerprintKind.PDQ]
-    assert screened.fingerprints[2].value == screened.pdq
+    assert kinds[:4] == [FingerprintKind.SHA256, FingerprintKind.SHA1, FingerprintKind.MD5, FingerprintKind.PDQ]
+    assert all(f.variant is Variant.TRIMMED for f in screened.fingerprints[4:])
+    assert screened.fingerprints[3].value == screened.pdq
 
 
 def as_mode(mode: str) -> Image.Image:
@@ -142,7 +144,7 @@ def test_orientation_is_applied(kind: str, orientation: int) -> None:
     assert distance(screened.pdq, UPRIGHT[0]) <= 8
     stored = pdq(np.asarray(image))
     assert stored is not None
-    assert min(distance(f.value, stored[0]) for f in screened.fingerprints[2:]) <= 8  # hashers that know no orientation list this one
+    assert min(distance(f.value, stored[0]) for f in screened.fingerprints[3:]) <= 8  # hashers that know no orientation list this one
 
 
 def test_orientation_agrees_with_pillow() -> None:
@@ -188,14 +190,15 @@ def test_a_large_jpeg_is_decoded_small_and_stays_close() -> None:
     assert full is not None
     assert (screened.width, screened.height) == (2600, 2100)
     assert distance(screened.pdq, full[0]) <= 8
-    assert 1 <= len(screened.fingerprints[2:]) <= 2
-    assert all(distance(f.value, full[0]) <= 16 for f in screened.fingerprints[2:])
+    kept = [f for f in screened.fingerprints[3:] if f.variant is not Variant.TRIMMED]
+    assert 1 <= len(kept) <= 2
+    assert all(distance(f.value, full[0]) <= 16 for f in kept)
 
 
 def test_a_tiny_picture_has_byte_hashes_only() -> None:
     screened = screen_bytes(file_of(rectangles(1, 1), "PNG"))
     assert screened.unreadable is None
-    assert screened.pdq is None and screened.quality is None and len(screened.fingerprints) == 2
+    assert screened.pdq is None and screened.quality is None and len(screened.fingerprints) == 3
 
 
 BROKEN: dict[str, bytes] = {
@@ -232,21 +235,21 @@ def test_a_broken_file_is_a_result_with_a_reason(name: str) -> None:
     assert screened.unreadable
     assert screened.pdq is None
     assert screened.sha256 == hashlib.sha256(BROKEN[name]).hexdigest()
-    assert len(screened.fingerprints) == 2
+    assert len(screened.fingerprints) == 3
 
 
 @pytest.mark.parametrize("name", BOMBS)
 def test_a_declared_bomb_is_refused(name: str) -> None:
     screened = screen_bytes(BOMBS[name])
     assert screened.unreadable is not None and "more than is decoded" in screened.unreadable
-    assert len(screened.fingerprints) == 2
+    assert len(screened.fingerprints) == 3
 
 
 @pytest.mark.parametrize("name", FILES)
 def test_a_file_cut_short_is_unreadable(name: str) -> None:
     screened = screen_bytes(FILES[name][: len(FILES[name]) // 2])
     assert screened.unreadable
-    assert screened.pdq is None and len(screened.fingerprints) == 2
+    assert screened.pdq is None and len(screened.fingerprints) == 3
 
 
 def test_limits_are_kept() -> None:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from nightlight.core.event import Media, MediaScreened, StreamFrame
 from nightlight.core.features import Features, MediaFeatures, Sense, SenseInput, Sensor, TextFeatures
-from nightlight.core.fingerprint import BankKind, Fingerprint, FingerprintKind, Match
-from nightlight.senses.media import ExactMatchSensor, LikenessSensor
+from nightlight.core.fingerprint import BankKind, Fingerprint, FingerprintKind, Match, Variant
+from nightlight.senses.media import ExactMatchSensor, LikenessSensor, look_up
 from nightlight.senses.media.sensors import merged
 from tests.strategies import events
 
@@ -116,3 +116,65 @@ def test_merging_keeps_each_item_once_at_its_nearest() -> None:
     far, near, same = match(FingerprintKind.PDQ, 9), match(FingerprintKind.PDQ, 2), match(FingerprintKind.MD5)
     assert merged([far], [same, near]) == (same, near)
     assert merged([near], [far]) == (near,)
+
+
+class Banked:
+    """Holds hashes by their first digit; records what it was asked."""
+
+    def __init__(self, **banked: tuple[BankKind, int]) -> None:
+        self.banked, self.asked = banked, list[list[str]]()
+
+    def search(self, fingerprints: Sequence[Fingerprint]) -> list[Match]:
+        self.asked.append([f.value[0] for f in fingerprints])
+        out = []
+        for f in fingerprints:
+            if f"h{f.value[0]}" in self.banked:
+                kind, bits = self.banked[f"h{f.value[0]}"]
+                out.append(Match(bank=kind.value, bank_kind=kind, item="a", kind=f.kind, distance=bits, threshold=31))
+        return sorted(out, key=lambda m: m.distance)
+
+
+VIEWS = (
+    GOOD,
+    Fingerprint(FingerprintKind.PDQ, "5" * 64, 90, Variant.TRIMMED),
+    Fingerprint(FingerprintKind.PDQ, "6" * 64, 90, Variant.MIRRORED),
+    Fingerprint(FingerprintKind.PDQ, "7" * 64, 90, Variant.INNER),
+)
+
+
+def test_most_files_match_nothing_and_cost_two_searches() -> None:
+    index = Banked()
+    assert look_up(index.search, VIEWS) == ()
+    assert index.asked == [["2", "5"], ["6", "7"]]
+
+
+def test_a_listed_match_of_the_picture_itself_ends_the_lookup() -> None:
+    index = Banked(h2=(BankKind.OWN, 3), h6=(BankKind.OWN, 0))
+    (found,) = look_up(index.search, VIEWS)
+    assert (found.distance, found.variant) == (3, None)
+    assert not any("6" in asked for asked in index.asked)
+
+
+@pytest.mark.parametrize("kind", [BankKind.QUARANTINE, BankKind.NEGATIVE])
+def test_what_anybody_can_report_hides_no_listed_copy(kind: BankKind) -> None:
+    found = look_up(Banked(h2=(kind, 0), h6=(BankKind.OWN, 9)).search, VIEWS)
+    assert [(m.bank_kind, m.variant) for m in found] == [(kind, None), (BankKind.OWN, Variant.MIRRORED)]
+
+
+@pytest.mark.parametrize(("hashed", "variant"), [("5", Variant.TRIMMED), ("6", Variant.MIRRORED), ("7", Variant.INNER)])
+def test_the_view_that_matched_is_said(hashed: str, variant: Variant) -> None:
+    (found,) = look_up(Banked(**{f"h{hashed}": (BankKind.PARTNER, 7)}).search, VIEWS)
+    assert (found.variant, found.distance) == (variant, 7)
+
+
+def test_the_whole_picture_goes_before_a_nearer_part() -> None:
+    (found,) = look_up(Banked(h6=(BankKind.OWN, 20), h7=(BankKind.OWN, 2)).search, VIEWS)
+    assert (found.variant, found.distance) == (Variant.MIRRORED, 20)
+
+
+def test_a_frame_says_when_it_is_shown() -> None:
+    frames = [Fingerprint(FingerprintKind.PDQ, str(n) * 64, 90, Variant.FRAME, float(n)) for n in range(4)]
+    (found,) = look_up(Banked(h0=(BankKind.OWN, 8), h3=(BankKind.OWN, 2)).search, frames)
+    assert (found.seconds, found.variant) == (3.0, Variant.FRAME)
+    (found,) = look_up(Banked(h0=(BankKind.OWN, 8)).search, frames)
+    assert found.seconds == 0.0

@@ -9,7 +9,7 @@ that is being replaced is found as it was or as it is, and is never missed.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from msgspec import Struct
@@ -86,6 +86,14 @@ class FlatIndex:
         asked = usable(fingerprints)
         return nearest_first([*self._same(asked), *self._alike([f for f in asked if f.kind is FingerprintKind.PDQ])])
 
+    def search_many(self, queries: Sequence[Sequence[Fingerprint]]) -> list[list[Match]]:
+        return [self.search(fingerprints) for fingerprints in queries]
+
+    @property
+    def is_empty(self) -> bool:
+        """True where nothing was put yet."""
+        return not self._view.count and not self._exact
+
     def search_exact(self, fingerprints: Sequence[Fingerprint]) -> list[Match]:
         return nearest_first(self._same(usable(fingerprints)))
 
@@ -159,6 +167,13 @@ class FlatIndex:
             for fingerprint in distinct:
                 self._sizes[fingerprint.kind] += 1
             self._compact()
+
+    def put_items(self, items: Iterable[BankItem]) -> int:
+        count = 0
+        for item in items:
+            self.put_item(item)
+            count += 1
+        return count
 
     def remove_item(self, bank: str, item: str) -> None:
         with self._lock:

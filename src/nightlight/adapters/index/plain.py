@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from nightlight.adapters.index.shared import Item, check, found, nearest_first, usable
 from nightlight.core.errors import NotFound
@@ -21,6 +21,9 @@ class PlainIndex:
 
     def search(self, fingerprints: Sequence[Fingerprint]) -> list[Match]:
         return self._search(usable(fingerprints))
+
+    def search_many(self, queries: Sequence[Sequence[Fingerprint]]) -> list[list[Match]]:
+        return [self.search(fingerprints) for fingerprints in queries]
 
     def search_exact(self, fingerprints: Sequence[Fingerprint]) -> list[Match]:
         return self._search([f for f in usable(fingerprints) if f.kind.is_exact])
@@ -54,6 +57,13 @@ class PlainIndex:
             if item.bank not in self._banks:
                 raise NotFound(f"there is no bank {item.bank!r}", field="bank")
             self._items[item.bank, item.id] = item
+
+    def put_items(self, items: Iterable[BankItem]) -> int:
+        count = 0
+        for item in items:
+            self.put_item(item)
+            count += 1
+        return count
 
     def remove_item(self, bank: str, item: str) -> None:
         with self._lock:

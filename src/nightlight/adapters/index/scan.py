@@ -65,6 +65,9 @@ def within(queries: Words, rows: Words, count: int, groups: NDArray[np.int32], l
 
 
 def warm_up() -> None:
-    """Compile now rather than with the first search: about a second the first time on a machine."""
+    """Compile now rather than with the first search: some seconds the first time on a machine."""
+    from nightlight.adapters.index import multi
+
     one = np.zeros((1, 4), np.uint64)
     within(one, one, 1, np.zeros(1, np.int32), np.zeros(1, np.int32))
+    multi.warm_up()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from threading import Lock
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from threading import Lock, Thread
 from typing import Any
 
 import msgspec
-from sqlalchemy import func, select
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
 
 from nightlight.adapters.store.engine import Sql
 from nightlight.adapters.store.ledger import AuditLog, Ledger
@@ -16,8 +19,19 @@ from nightlight.adapters.store.prepared import AnySelect
 from nightlight.adapters.store.rows import pack
 from nightlight.adapters.store.tables import bank_changes, bank_items, banks, micros, moment
 from nightlight.core.clock import Clock
-from nightlight.core.errors import Conflict, Invalid, NotFound
-from nightlight.core.fingerprint import PDQ_THRESHOLD, Bank, BankItem, BankKind, Fingerprint, FingerprintIndex, FingerprintKind, Match
+from nightlight.core.errors import Conflict, Invalid, NightlightError, NotFound
+from nightlight.core.fingerprint import (
+    PDQ_THRESHOLD,
+    Bank,
+    BankItem,
+    BankKind,
+    Fingerprint,
+    FingerprintIndex,
+    FingerprintKind,
+    IndexPosition,
+    LastingIndex,
+    Match,
+)
 from nightlight.core.ids import new_id
 from nightlight.core.ports import AuditEntry, Sealer
 
@@ -27,6 +41,7 @@ Hasher = Callable[[bytes], tuple[Fingerprint, ...]]
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 _HEX = re.compile(r"[0-9a-f]*")
 _PAGE = 1000
+_REPAIR_AGAIN_S = 60.0
 _MOST_FINGERPRINTS = 64
 _MOST_LABELS = 32
 _MOST_TEXT = 1000
@@ -35,14 +50,19 @@ _labels = msgspec.msgpack.Decoder(tuple[str, ...]).decode
 
 
 class SqlBanks:
-    """Fills `core.services.BankService`. Loads every item when it is made; call `refresh` about every second to see what other
-    processes changed. Safe to use from several threads."""
+    """Fills `core.services.BankService`. When it is made, the index is brought up to what is committed: a lasting one by the changes
+    since its files were written, any other by loading every item. Call `refresh` about every half second to see what other processes
+    changed. Safe to use from several threads."""
 
     def __init__(self, sql: Sql, audit: AuditLog, sealer: Sealer, clock: Clock, index: FingerprintIndex, hasher: Hasher) -> None:
         self._sql, self._audit, self._sealer, self._clock = sql, audit, sealer, clock
         self._index, self._hasher = index, hasher
+        self._lasting = index if isinstance(index, LastingIndex) else None
         self._lock = Lock()
+        self._repair: Thread | None = None
+        self._repair_at = 0.0
         self._seen = self._load()
+        self.refresh()
 
     # -- reading -------------------------------------------------------------------------------------------------------------------
 
@@ -170,14 +190,31 @@ class SqlBanks:
             while changes := self._changes():
                 for bank, item in dict.fromkeys((c.bank, c.item) for c in changes):
                     self._apply(bank, item)
-                self._seen = changes[-1].seq
+                last = next((c for c in reversed(changes) if c.item), None)
+                self._seen = _position(changes[-1].seq, last) if last else IndexPosition(changes[-1].seq, self._seen.fence)
+                if self._lasting is not None:
+                    self._lasting.mark(self._seen)
                 done += len(changes)
+            if self._lasting is not None and self._lasting.position() is None:
+                self._start_repair()
             return done
+
+    def _start_repair(self) -> None:
+        # The index found its files damaged. They go on answering, and changes go on, while all items are read again beside them.
+        if (self._repair is None or not self._repair.is_alive()) and time.monotonic() >= self._repair_at:
+            self._repair_at = time.monotonic() + _REPAIR_AGAIN_S
+            self._repair = Thread(target=self._repair_quietly, name="nightlight-index-rebuild", daemon=True)
+            self._repair.start()
+
+    def _repair_quietly(self) -> None:
+        # Such as a database that is being closed. The index still says that it is damaged, so this is tried again.
+        with suppress(SQLAlchemyError, OSError, NightlightError):
+            self._rebuild()
 
     def _changes(self) -> Sequence[Any]:
         c = bank_changes.c
         with self._sql.read() as connection:
-            page = select(c.seq, c.bank, c.item).where(c.seq > self._seen).order_by(c.seq).limit(_PAGE)
+            page = select(c.seq, c.bank, c.item).where(c.seq > self._seen.number).order_by(c.seq).limit(_PAGE)
             return connection.execute(page).all()
 
     def _apply(self, bank: str, item: str) -> None:
@@ -191,18 +228,45 @@ class SqlBanks:
         else:
             self._index.put_item(self._item(found))
 
-    def _load(self) -> int:
-        # The number is read before the rows: what is committed in between is applied twice, which changes nothing, never missed.
-        with self._sql.read() as connection:
-            seen = connection.execute(select(func.coalesce(func.max(bank_changes.c.seq), 0))).scalar_one()
+    def _load(self) -> IndexPosition:
         for bank in self.banks():
             self._index.put_bank(bank)
+        if self._lasting is not None:
+            kept = self._lasting.position()
+            if kept is not None and kept == self._at(kept.number):
+                return kept
+        return self._rebuild()
+
+    def _rebuild(self) -> IndexPosition:
+        # The position is read before the rows: what is committed in between is applied twice, which changes nothing, never missed.
+        with self._lock:
+            position, known = self._at(), self.banks()
+            for bank in known:
+                self._index.put_bank(bank)
+        if self._lasting is None:
+            self._index.put_items(self._all(known))
+        else:
+            self._lasting.rebuild(self._all(known), position)
+        return position
+
+    def _all(self, known: Sequence[Bank]) -> Iterator[BankItem]:
+        for bank in known:
             after: str | None = None
             while page := self.items(bank.name, after, _PAGE):
-                for item in page:
-                    self._index.put_item(item)
+                yield from page
                 after = page[-1].id
-        return int(seen)
+
+    def _at(self, most: int | None = None) -> IndexPosition:
+        """The last change, or the last up to `most`. The fence is the last change of an item: its id is random, so another history has
+        another."""
+        c = bank_changes.c
+        changes = select(c.seq, c.bank, c.item).order_by(c.seq.desc()).limit(1)
+        if most is not None:
+            changes = changes.where(c.seq <= most)
+        with self._sql.read() as connection:
+            last = connection.execute(changes).first()
+            item = connection.execute(changes.where(c.item != "")).first()
+        return _position(int(last.seq) if last else 0, item)
 
     def _tell(self, ledger: Ledger, entry: AuditEntry, bank: str, item: str = "") -> None:
         # The ledger holds the admin partition, so changes are numbered in the order in which they are committed.
@@ -220,6 +284,10 @@ class SqlBanks:
             source=source,
             created_at=moment(created_at),
         )
+
+
+def _position(number: int, item: Any) -> IndexPosition:
+    return IndexPosition(int(number), f"{item.seq} {item.bank}/{item.item}" if item is not None else "")
 
 
 def check(fingerprints: Sequence[Fingerprint]) -> None:

@@ -36,3 +36,27 @@ def events(
     typer.echo(f"{result.commits_per_second:,.0f} commits/s of {result.events_per_commit:.0f} events")
     typer.echo(f"bare inserts of the same rows: {result.bare_inserts_per_second:,.0f} events/s; ratio {result.bare_insert_ratio:.3f}")
     typer.echo(f"{result.machine}, {result.date}")
+
+
+@app.command()
+def index(
+    size: Annotated[int, typer.Option(min=1000, help="Hashes; ten million take about 4 GB of memory and 3 GB of disk.")] = 1_000_000,
+    as_json: Json = False,
+) -> None:
+    """Exact search among many hashes, and faiss BinaryFlat over the same ones."""
+    from nightlight.app.bench.index import run
+
+    result = run(size, progress=lambda step: typer.echo(f"... {step}", err=True))
+    if as_json:
+        emit(result)
+        return
+    typer.echo(f"{result.size:,} hashes: built in {result.build_s:.1f} s, opened in {result.open_s * 1000:.0f} ms")
+    typer.echo(f"one question: p50 {result.p50_ms:.3f} ms, p99 {result.p99_ms:.3f} ms; batches: {result.queries_per_second:,.0f} a second")
+    typer.echo(
+        f"recall {result.recall:.4f}; {result.bytes_per_hash:.0f} bytes a hash in memory; changes visible in {result.add_visible_ms:.1f} ms"
+    )
+    if result.ratio_to_faiss_flat is None:
+        typer.echo(result.message)
+    else:
+        typer.echo(f"faiss BinaryFlat: p50 {result.peer_p50_ms:.2f} ms; {result.ratio_to_faiss_flat:.0f} times as long")
+    typer.echo(f"{result.machine}, {result.date}")

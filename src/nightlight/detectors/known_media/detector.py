@@ -17,13 +17,15 @@ from msgspec import Struct
 from nightlight.core.detect import Absorption, BaseDetector, Fact, Key, KeyKind, Observation, load_card
 from nightlight.core.event import EventBase
 from nightlight.core.features import Features, MediaFeatures, Sense
-from nightlight.core.fingerprint import PDQ_MIN_QUALITY, BankKind, Fingerprint, FingerprintKind, Match
+from nightlight.core.fingerprint import PDQ_MIN_QUALITY, BankKind, Fingerprint, FingerprintKind, Match, Variant
 from nightlight.core.harm import Harm
 from nightlight.core.signal import Evidence, Signal, Subject, SubjectKind
 
 SAME_BYTES = 1.0
 NEAREST_LIKENESS, FARTHEST_LIKENESS = 0.95, 0.8
 """From no bit apart to just within the threshold: always a reviewer's matter (0.75), never quite the certainty of equal bytes."""
+PART_OF_IT = 0.8
+"""At most, where the match is of a part: a rectangle of another picture can be a shared background or a sticker. A reviewer's matter."""
 AWAITING_REVIEW = 0.6
 """A quarantine bank holds what people reported of themselves and nobody has looked at: enough to hold for review, and no more."""
 
@@ -222,7 +224,8 @@ def _score(match: Match) -> float:
         return AWAITING_REVIEW
     if match.kind.is_exact:
         return SAME_BYTES
-    return NEAREST_LIKENESS - (NEAREST_LIKENESS - FARTHEST_LIKENESS) * (match.distance / max(1, match.threshold))
+    likeness = NEAREST_LIKENESS - (NEAREST_LIKENESS - FARTHEST_LIKENESS) * (match.distance / max(1, match.threshold))
+    return min(PART_OF_IT, likeness) if match.variant is not None and match.variant.is_part else likeness
 
 
 def _strongest_first(match: Match) -> tuple[float, int, int, str, str, str]:
@@ -244,7 +247,34 @@ def _reason(match: Match) -> str:
     name = {FingerprintKind.SHA256: "SHA-256", FingerprintKind.SHA1: "SHA-1", FingerprintKind.MD5: "MD5", FingerprintKind.PDQ: "PDQ hash"}
     if match.kind.is_exact:
         return f"its {name[match.kind]} is that of {where}"
+    if match.variant is not None:
+        return f"the {name[match.kind]} of {_view(match)} is {match.distance} bits from {where} (threshold {match.threshold})"
     return f"its {name[match.kind]} is {match.distance} bits from {where} (threshold {match.threshold})"
+
+
+_SAID: Mapping[Variant, str] = {
+    Variant.SQUASHED: "the picture sampled at 512x512",
+    Variant.ON_BLACK: "the picture on black",
+    Variant.AS_STORED: "the picture as stored, not turned",
+    Variant.FRAME: "one of its frames",
+    Variant.TRIMMED: "the picture without its border",
+    Variant.MIRRORED: "its mirrored copy",
+    Variant.UPSIDE_DOWN: "its copy mirrored from top to bottom",
+    Variant.TURNED_90: "its copy turned a quarter clockwise",
+    Variant.TURNED_180: "its copy turned upside down",
+    Variant.TURNED_270: "its copy turned a quarter counter-clockwise",
+    Variant.TRANSPOSED: "its copy mirrored about a diagonal",
+    Variant.TRANSVERSED: "its copy mirrored about the other diagonal",
+    Variant.LEVELLED: "its copy turned by a few degrees",
+    Variant.QUADRANT: "a quarter of it",
+    Variant.INNER: "a rectangle within it",
+}
+
+
+def _view(match: Match) -> str:
+    if match.variant is Variant.FRAME and match.seconds is not None:
+        return f"its frame at {match.seconds:.1f} s"
+    return _SAID[match.variant] if match.variant is not None else "the picture"
 
 
 def _mark(item: str) -> int:

@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from nightlight.app.harness import senses
 from nightlight.core.detect import Fact, Key, KeyKind, Observation, decode_state
 from nightlight.core.event import AgeBand, Channel, Media, Message, Party
 from nightlight.core.features import Features, MediaFeatures, Sense
-from nightlight.core.fingerprint import BankKind, Fingerprint, FingerprintKind, Match
+from nightlight.core.fingerprint import BankKind, Fingerprint, FingerprintKind, Match, Variant
 from nightlight.core.signal import SubjectKind
 from nightlight.detectors.known_media import KnownMedia, build
-from nightlight.detectors.known_media.detector import ACCOUNT_ITEMS_REMEMBERED, Met, Seen, Sharing, Uploader
+from nightlight.detectors.known_media.detector import ACCOUNT_ITEMS_REMEMBERED, PART_OF_IT, Met, Seen, Sharing, Uploader
 from nightlight.kit import check_detector
 from nightlight.kit.examples import read_examples
 from nightlight.kit.golden import read_golden_states
@@ -68,6 +69,20 @@ def test_equal_bytes_are_certain() -> None:
     assert (signal.actor, signal.protects) == ("vell", "brin")
     assert signal.evidence[0].reason == "its SHA-256 is that of item a1 of bank own"
     assert signal.evidence[0].match == match()
+
+
+def test_the_view_that_matched_is_said_and_a_part_is_never_more_than_a_reviewers_matter() -> None:
+    near = match(FingerprintKind.PDQ, 4)
+    said = {v: observed(replace(near, variant=v)).signals[0] for v in Variant}
+    assert (
+        said[Variant.MIRRORED].evidence[0].reason == "the PDQ hash of its mirrored copy is 4 bits from item a1 of bank own (threshold 31)"
+    )
+    assert len({signal.evidence[0].reason for signal in said.values()}) == len(Variant)
+    whole = observed(near).signals[0].score
+    assert {v for v, signal in said.items() if signal.score != whole} == {Variant.QUADRANT, Variant.INNER}
+    assert said[Variant.INNER].score == PART_OF_IT >= 0.75
+    (signal,) = observed(replace(near, variant=Variant.FRAME, seconds=12.25)).signals
+    assert "its frame at 12.2 s is" in signal.evidence[0].reason
 
 
 def test_likeness_falls_with_distance_and_stays_a_reviewers_matter() -> None:

@@ -12,6 +12,8 @@ from msgspec import Struct
 from nightlight.senses.media.limits import MediaLimits
 
 JPEG, PNG, GIF, WEBP = "image/jpeg", "image/png", "image/gif", "image/webp"
+BMP, TIFF, AVIF, HEIC = "image/bmp", "image/tiff", "image/avif", "image/heic"
+MP4, MOV, WEBM, MKV = "video/mp4", "video/quicktime", "video/webm", "video/x-matroska"
 
 _MAGIC: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\xff\xd8\xff", JPEG),
@@ -19,18 +21,19 @@ _MAGIC: tuple[tuple[int, bytes, str], ...] = (
     (0, b"GIF87a", GIF),
     (0, b"GIF89a", GIF),
     (8, b"WEBP", WEBP),
+    (0, b"BM", BMP),
+    (0, b"II*\0", TIFF),
+    (0, b"MM\0*", TIFF),
+    (0, b"II+\0", TIFF),
+    (0, b"MM\0+", TIFF),
+    # QuickTime files from before files named their type.
+    *((4, box, MOV) for box in (b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")),
     # Known but not decoded: named, so that the caller learns what was sent.
-    (0, b"BM", "image/bmp"),
-    (0, b"II*\0", "image/tiff"),
-    (0, b"MM\0*", "image/tiff"),
-    (4, b"ftypavif", "image/avif"),
-    (4, b"ftypheic", "image/heic"),
-    (4, b"ftypmif1", "image/heif"),
-    (4, b"ftyp", "video/mp4"),
-    (0, b"\x1aE\xdf\xa3", "video/webm"),
     (0, b"%PDF-", "application/pdf"),
     (0, b"PK\x03\x04", "application/zip"),
 )
+_STILL = {b"avif": AVIF, b"avis": AVIF} | dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"), HEIC)
+"""Brands of ISO base media files that hold pictures (ISO/IEC 23008-12; AV1 Image File Format)."""
 
 
 class Unreadable(Exception):
@@ -49,10 +52,28 @@ class Outside(Struct, frozen=True, kw_only=True):
 
 def media_type(data: bytes) -> str | None:
     """The type that the first bytes show, never a name; None where they show none that we know."""
+    if data[4:8] == b"ftyp":
+        return _brand(data)
+    if data[:4] == b"\x1aE\xdf\xa3":
+        return WEBM if b"webm" in data[:64] else MKV
     for offset, magic, name in _MAGIC:
         if data[offset : offset + len(magic)] == magic and (name != WEBP or data[:4] == b"RIFF"):
             return name
     return None
+
+
+def _brand(data: bytes) -> str:
+    end = min(len(data), int.from_bytes(data[:4], "big"), 512)
+    major, others = data[8:12], [data[at : at + 4] for at in range(16, end - 3, 4)]
+    if major in _STILL:
+        return _STILL[major]
+    if major in (b"mif1", b"msf1", b"miaf"):  # "a picture": which one, the other brands say
+        return next((_STILL[brand] for brand in others if brand in _STILL), HEIC)
+    return MOV if major == b"qt  " else MP4
+
+
+def is_video(kind: str | None) -> bool:
+    return kind is not None and kind.startswith("video/")
 
 
 def outside(data: bytes, kind: str, limits: MediaLimits) -> Outside:
@@ -184,9 +205,75 @@ def _webp(data: bytes, limits: MediaLimits) -> Outside:
     return Outside(width=width, height=height, orientation=orientation, body=data)
 
 
-_WALKERS = {JPEG: _jpeg, PNG: _png, GIF: _gif, WEBP: _webp}
-DECODED = frozenset(_WALKERS)
-"""The types that are decoded."""
+def _bmp(data: bytes, limits: MediaLimits) -> Outside:
+    if _number(data, 14, 4, "little") == 12:  # the header of OS/2
+        width, height = _number(data, 18, 2, "little"), _number(data, 20, 2, "little")
+    else:
+        width, height = _signed(_number(data, 18, 4, "little")), _signed(_number(data, 22, 4, "little"))
+    if width < 0:
+        raise Unreadable("a damaged BMP: a negative width")
+    return Outside(width=width, height=abs(height), body=data)  # negative where it is stored from the top
+
+
+def _signed(number: int) -> int:
+    return number - (1 << 32) if number >> 31 else number
+
+
+def _tiff(data: bytes, limits: MediaLimits) -> Outside:
+    """The largest page and the first one's orientation. What a page needs cannot be told from what it does not, so all of it is kept."""
+    order = "little" if data[:2] == b"II" else "big"
+    big = data[2:4] in (b"+\0", b"\0+")
+    count_size, entry_size, word = (8, 20, 8) if big else (2, 12, 4)
+    table, seen, width, height, orientation = _number(data, 8 if big else 4, word, order), set[int](), 0, 0, 1
+    while table and table not in seen:
+        seen.add(table)
+        count = _number(data, table, count_size, order)
+        if len(seen) * count > limits.max_parts:
+            raise Unreadable("made of more parts than any real picture")
+        for entry in range(count):
+            at = table + count_size + entry_size * entry
+            tag, short = _number(data, at, 2, order), _number(data, at + 2, 2, order) == 3
+            if tag not in (0x0100, 0x0101, 0x0112):
+                continue
+            value = _number(data, at + (12 if big else 8), 2 if short else 4, order)
+            if tag == 0x0112:
+                orientation = value if len(seen) == 1 and 1 <= value <= 8 else orientation
+            elif tag == 0x0100:
+                width = max(width, value)
+            else:
+                height = max(height, value)
+        table = _number(data, table + count_size + entry_size * count, word, order)
+    return Outside(width=width, height=height, orientation=orientation, body=data)
+
+
+def _avif(data: bytes, limits: MediaLimits) -> Outside:
+    """The largest of the sizes (`ispe`) that its items declare; how it is turned, the decoder tells."""
+    width = height = parts = 0
+    ends: list[tuple[int, int]] = [(0, len(data))]
+    while ends:
+        at, end = ends.pop()
+        while at + 8 <= end:
+            parts += 1
+            if parts > limits.max_parts:
+                raise Unreadable("made of more parts than any real picture")
+            size, name, body = _number(data, at, 4), data[at + 4 : at + 8], at + 8
+            if size == 1:
+                size, body = _number(data, at + 8, 8), at + 16
+            last = min(end, at + size) if size else end
+            if last < body:
+                raise Unreadable("a damaged picture: a box smaller than its own header")
+            if name in (b"meta", b"iprp", b"ipco"):
+                ends.append((body + 4 if name == b"meta" else body, last))
+            elif name == b"ispe":
+                width, height = max(width, _number(data, body + 4, 4)), max(height, _number(data, body + 8, 4))
+            at = last
+    return Outside(width=width, height=height, body=data)
+
+
+_WALKERS = {JPEG: _jpeg, PNG: _png, GIF: _gif, WEBP: _webp, BMP: _bmp, TIFF: _tiff, AVIF: _avif, HEIC: _avif}
+PICTURES = frozenset(_WALKERS)
+"""The types of picture that are decoded; HEIC where the package pillow-heif is installed."""
+VIDEOS = frozenset((MP4, MOV, WEBM, MKV))
 
 
 def tiff_orientation(block: bytes) -> int:

@@ -25,5 +25,12 @@ class MediaLimits(Struct, frozen=True, kw_only=True):
     animation_pixels: int = 20_000_000
     """Of all frames together that are decoded to reach later ones."""
 
+    max_bytes_video: int = 256 * 1024 * 1024
+    """Of a video's file, which waits in memory while it is decoded."""
+    video_s: float = 240.0
+    """Processor time for one video. At eight times real time it is half an hour of 1080p; what was seen until then counts."""
+    video_frames: int = 480
+    """Different frames of one video that are searched, spread evenly where it has more."""
+
 
 DEFAULT_LIMITS = MediaLimits()

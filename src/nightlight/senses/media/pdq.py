@@ -20,6 +20,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from nightlight.core.fingerprint import Variant
+
 MIN_SIDE = 5
 """Pixels. Smaller pictures have no hash, as in the reference."""
 SIDE = 64
@@ -77,16 +79,38 @@ def _tents(side: int, starts: Indices, counts: Indices, weights: Plane) -> None:
 
 
 @compiled
-def _hash(rgb: NDArray[np.uint8], dct: Plane, out: NDArray[np.uint8]) -> int:
-    """`rgb` uint8[height, width, 3], `dct` float64[16, 64] to `out` uint8[32], most significant bit first. Returns the quality."""
+def _even_tents(side: int, starts: Indices, counts: Indices, weights: Plane) -> None:
+    """The mean of each tent and of its mirror image's: halfway between where the picture and its mirrored copy are sampled."""
+    _tents(side, starts, counts, weights)
+    single, begins, lengths = weights.copy(), starts.copy(), counts.copy()
+    for sample in range(SIDE):
+        other = SIDE - 1 - sample
+        mirrored = side - begins[other] - lengths[other]
+        start = min(begins[sample], mirrored)
+        row = weights[sample]
+        row[:] = 0.0
+        for k in range(lengths[sample]):
+            row[begins[sample] - start + k] += 0.5 * single[sample, k]
+        for k in range(lengths[other]):
+            row[mirrored - start + k] += 0.5 * single[other, lengths[other] - 1 - k]
+        starts[sample] = start
+        counts[sample] = max(begins[sample] + lengths[sample], mirrored + lengths[other]) - start
+
+
+@compiled
+def _sample(rgb: NDArray[np.uint8], even: bool, small: Plane) -> int:
+    """`rgb` uint8[height, width, 3] to the luma of `small` float64[64, 64]. Returns the quality."""
     height, width = rgb.shape[0], rgb.shape[1]
     starts, counts = np.empty((2, SIDE), np.int64), np.empty((2, SIDE), np.int64)
-    rows = np.empty((SIDE, 2 * ((height + WINDOWS - 1) // WINDOWS) + 2))
-    columns = np.empty((SIDE, 2 * ((width + WINDOWS - 1) // WINDOWS) + 2))
-    _tents(height, starts[0], counts[0], rows)
-    _tents(width, starts[1], counts[1], columns)
+    rows = np.empty((SIDE, 2 * ((height + WINDOWS - 1) // WINDOWS) + 6))
+    columns = np.empty((SIDE, 2 * ((width + WINDOWS - 1) // WINDOWS) + 6))
+    if even:
+        _even_tents(height, starts[0], counts[0], rows)
+        _even_tents(width, starts[1], counts[1], columns)
+    else:
+        _tents(height, starts[0], counts[0], rows)
+        _tents(width, starts[1], counts[1], columns)
 
-    small = np.empty((SIDE, SIDE))
     red, green, blue = np.empty(width), np.empty(width), np.empty(width)
     for r in range(SIDE):
         red[:] = 0.0
@@ -112,19 +136,38 @@ def _hash(rgb: NDArray[np.uint8], dct: Plane, out: NDArray[np.uint8]) -> int:
                 gradient += abs(int((small[r, c] - small[r + 1, c]) * 100.0 / 255.0))
             if c + 1 < SIDE:
                 gradient += abs(int((small[r, c] - small[r, c + 1]) * 100.0 / 255.0))
+    return min(100, gradient // 90)
 
+
+@compiled
+def _transform(small: Plane, dct: Plane, coefficients: Plane) -> None:
+    """The 16x16 frequencies of `small` float64[64, 64], with `dct` float64[16, 64]."""
     half = np.zeros((FREQUENCIES, SIDE))
     for i in range(FREQUENCIES):
         for k in range(SIDE):
             for j in range(SIDE):
                 half[i, j] += dct[i, k] * small[k, j]
-    coefficients = np.zeros(FREQUENCIES * FREQUENCIES)
+    coefficients[:] = 0.0
     for i in range(FREQUENCIES):
         for j in range(FREQUENCIES):
             for k in range(SIDE):
-                coefficients[i * FREQUENCIES + j] += half[i, k] * dct[j, k]
+                coefficients[i, j] += half[i, k] * dct[j, k]
 
-    ordered = coefficients.copy()
+
+@compiled
+def _bits(coefficients: Plane, way: int, out: NDArray[np.uint8]) -> None:
+    """The hash, uint8[32], most significant bit first, of the picture mirrored and transposed as `way` says.
+
+    Mirroring a picture changes the sign of the odd frequencies along that axis, and transposing it transposes them: so one transform
+    serves all eight. `way`: 1 left to right, 2 top to bottom, 4 transposed before.
+    """
+    flat = np.empty(FREQUENCIES * FREQUENCIES)
+    for i in range(FREQUENCIES):
+        for j in range(FREQUENCIES):
+            value = coefficients[j, i] if way & 4 else coefficients[i, j]
+            odd = (1 if way & 1 and j % 2 == 0 else 0) + (1 if way & 2 and i % 2 == 0 else 0)  # the first frequency is 1
+            flat[i * FREQUENCIES + j] = -value if odd == 1 else value
+    ordered = flat.copy()
     for i in range(1, len(ordered)):  # insertion sort: compiles in no time, and 256 numbers are few
         value, j = ordered[i], i
         while j > 0 and ordered[j - 1] > value:
@@ -133,10 +176,33 @@ def _hash(rgb: NDArray[np.uint8], dct: Plane, out: NDArray[np.uint8]) -> int:
         ordered[j] = value
     median = ordered[len(ordered) // 2 - 1]  # the lower one, as in the reference
     out[:] = 0
-    for k in range(len(coefficients)):
-        if coefficients[k] > median + ABOVE:
+    for k in range(len(flat)):
+        if flat[k] > median + ABOVE:
             out[len(out) - 1 - k // 8] |= 1 << (k % 8)
-    return min(100, gradient // 90)
+
+
+@compiled
+def _hash(rgb: NDArray[np.uint8], dct: Plane, even: bool, out: NDArray[np.uint8]) -> int:
+    """`rgb` uint8[height, width, 3] to `out` uint8[ways, 32], the ways in order from 0. Returns the quality."""
+    small, coefficients = np.empty((SIDE, SIDE)), np.empty((FREQUENCIES, FREQUENCIES))
+    quality: int = _sample(rgb, even, small)
+    _transform(small, dct, coefficients)
+    for way in range(out.shape[0]):
+        _bits(coefficients, way, out[way])
+    return quality
+
+
+WAYS: tuple[Variant | None, ...] = (
+    None,
+    Variant.MIRRORED,
+    Variant.UPSIDE_DOWN,
+    Variant.TURNED_180,
+    Variant.TRANSPOSED,
+    Variant.TURNED_90,
+    Variant.TURNED_270,
+    Variant.TRANSVERSED,
+)
+"""What `_bits` calls a way, in its order."""
 
 
 def pdq(rgb: NDArray[np.uint8]) -> tuple[str, int] | None:
@@ -144,10 +210,24 @@ def pdq(rgb: NDArray[np.uint8]) -> tuple[str, int] | None:
 
     None where a side is shorter than five pixels.
     """
+    found = _ways(rgb, 1, even=False)
+    return (found[0][0], found[1]) if found is not None else None
+
+
+def pdq_dihedral(rgb: NDArray[np.uint8]) -> tuple[list[str], int] | None:
+    """The hashes of the picture and of its seven mirrored and turned copies, in the order of `WAYS`, from one transform; the quality.
+
+    The published filter samples a mirrored copy up to a pixel beside where it samples the picture, which is up to 40 bits on a small
+    picture. Samples taken halfway between are as near to all eight as one transform can be: half of that.
+    """
+    return _ways(rgb, len(WAYS), even=True)
+
+
+def _ways(rgb: NDArray[np.uint8], ways: int, *, even: bool) -> tuple[list[str], int] | None:
     if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8:
         raise ValueError(f"a picture is uint8[height, width, 3], not {rgb.dtype}{list(rgb.shape)}")
     if min(rgb.shape[:2]) < MIN_SIDE:
         return None
-    out = np.empty(32, np.uint8)
-    quality = int(_hash(np.ascontiguousarray(rgb), DCT, out))
-    return out.tobytes().hex(), quality
+    out = np.empty((ways, 32), np.uint8)
+    quality = int(_hash(np.ascontiguousarray(rgb), DCT, even, out))
+    return [row.tobytes().hex() for row in out], quality

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,3 +61,21 @@ def pdq_plain(rgb: NDArray[np.uint8]) -> tuple[str, int] | None:
     small = downsample(luminance(rgb))
     number = sum(1 << place for place, bit in enumerate(bits_of(frequencies(small))) if bit)
     return f"{number:064x}", quality_of(small)
+
+
+def dihedral_plain(rgb: NDArray[np.uint8]) -> list[str]:
+    """The eight hashes in the order of `pdq.WAYS`: samples halfway between a copy's and its mirror image's, each turned and transformed."""
+    luma = luminance(rgb)
+    small = (
+        downsample(luma) + downsample(luma[:, ::-1])[:, ::-1] + downsample(luma[::-1])[::-1] + downsample(luma[::-1, ::-1])[::-1, ::-1]
+    ) / 4
+    out = []
+    for turned in dihedral_copies(small):
+        number = sum(1 << place for place, bit in enumerate(bits_of(frequencies(turned))) if bit)
+        out.append(f"{number:064x}")
+    return out
+
+
+def dihedral_copies(picture: NDArray[Any]) -> list[NDArray[Any]]:
+    """The eight copies themselves, in the order of `pdq.WAYS`, of [height, width, ...]."""
+    return [copy for start in (picture, picture.swapaxes(0, 1)) for copy in (start, start[:, ::-1], start[::-1], start[::-1, ::-1])]
