@@ -171,7 +171,8 @@ class _World:
             "relation": "contact",
             "channel": self._channel(f"pictures-{picture.name}", "direct"),
         }
-        in_bank = picture.name.startswith("again-")
+        # The reference pictures are the banked bridge turned and mirrored: a lookup knows those views too.
+        in_bank = picture.name.startswith(("again-", "bridge-"))
         self.steps.append(Upload(at, self._envelope(at, envelope), picture.data, picture.name, in_bank))
 
     def _channel(self, name: str, kind: str) -> Wire:
