@@ -59,7 +59,47 @@ def index(size: int) -> None:
     )
 
 
+def hashes() -> None:
+    r = measured("hash")
+
+    def beside(name: str) -> str:
+        peer, ratio = r[f"peer_ms_{name}"], r[f"ratio_{name}"]
+        return f"{r[f'ms_{name}']:.1f} ms; peer {peer:.1f} ms; ratio {ratio:.1f}" if ratio else f"{r[f'ms_{name}']:.1f} ms; no peer here"
+
+    table(
+        "Pictures and video hashed",
+        [
+            ("JPEG of 12 megapixels, one hash", beside("12mp")),
+            ("JPEG of 1 megapixel, one hash", beside("1mp")),
+            ("bits from the hash at full size, at most", str(r["max_bits"])),
+            ("all that a lookup asks of 1 megapixel", f"{r['screen_ms_1mp']:.1f} ms"),
+            ("1080p H.264, times real time", f"{r['video_ratio']:.1f}; largest gap {r['video_max_gap_s']:.2f} s"),
+        ],
+        f"{r['machine']}; {r['date']}; processor time on one core; the peer is python-threatexchange's `PdqSignal.hash_from_bytes`.",
+    )
+
+
+def robust() -> None:
+    def percent(share: float | None) -> str:
+        return "-" if share is None else f"{share:.0%}"
+
+    rows: Any = measured("robust")
+    table(
+        "What may be done to a banked picture",
+        [(r["transformation"], f"{percent(r['recall'])}; peer {percent(r['peer_recall'])}") for r in rows[:-1]]
+        + [
+            (
+                "unrelated pictures that matched anything",
+                f"{percent(rows[-1]['false_matches'])}; peer {percent(rows[-1]['peer_false_matches'])}",
+            )
+        ],
+        f"{rows[0]['pictures']} invented pictures, {rows[-1]['pictures']} unrelated ones; parameters at random; our recall and the peer's.",
+    )
+
+
 if __name__ == "__main__":
     events(sys.argv[1:])
     for size in (1_000_000, 10_000_000):
         index(size)
+    hashes()
+    robust()

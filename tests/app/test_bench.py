@@ -5,6 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from typing import Any
+
+import numpy as np
+
+from nightlight.app.bench.peer import peer_pdq
+from nightlight.app.bench.pictures import encoded, invented
+from nightlight.app.bench.robust import CHANGES, UNRELATED, _PeerBank
+from nightlight.senses.media.pdq import pdq
 
 
 def test_bench_events_prints_what_scripts_rely_on() -> None:
@@ -31,3 +39,46 @@ def test_bench_index_prints_what_scripts_rely_on() -> None:
         assert "faiss" in found["message"]
     else:
         assert found["ratio_to_faiss_flat"] == found["peer_p50_ms"] / found["p50_ms"] and found["message"] is None
+
+
+def measured(*arguments: str) -> Any:
+    command = [sys.executable, "-m", "nightlight", "bench", *arguments, "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_bench_hash_prints_what_scripts_rely_on() -> None:
+    found = measured("hash", "--files", "1", "--repeats", "1", "--video-seconds", "3")
+    assert {"ratio_12mp", "ratio_1mp", "max_bits", "video_ratio"} <= set(found)
+    assert 0 <= found["max_bits"] <= 8
+    assert found["video_max_gap_s"] <= 1.0
+    if peer_pdq() is None:
+        assert found["ratio_12mp"] is found["ratio_1mp"] is None
+    else:
+        assert found["ratio_12mp"] == found["peer_ms_12mp"] / found["ms_12mp"]
+
+
+def test_bench_robust_prints_what_scripts_rely_on() -> None:
+    rows = measured("robust", "--pictures", "2", "--others", "3")
+    assert [row["transformation"] for row in rows] == [*CHANGES, UNRELATED]
+    recall = {row["transformation"]: row["recall"] for row in rows}
+    for name in ("GIF", "CMYK JPEG", "turned by its EXIF tag", "mirrored", "quarter turn", "frame", "transparent margin"):
+        assert recall[name] == 1.0, name
+    assert recall[UNRELATED] == 0.0
+    assert rows[-1]["false_matches"] == 0.0
+    assert all((row["peer_recall"] is None) == (peer_pdq() is None) for row in rows)
+
+
+def test_invented_pictures_are_the_same_from_the_same_seed_and_no_two_alike() -> None:
+    assert encoded(invented(200, 150, 3)) == encoded(invented(200, 150, 3))
+    hashes = [pdq(np.asarray(invented(300, 200, seed))) for seed in range(12)]
+    values = [int(found[0], 16) for found in hashes if found is not None and found[1] >= 50]
+    assert len(values) == 12
+    assert min((a ^ b).bit_count() for n, a in enumerate(values) for b in values[:n]) > 60
+
+
+def test_an_unmeasurable_file_is_no_hash_of_the_peers() -> None:
+    peer = _PeerBank(lambda data: str(int(data)))
+    peer.add(1, b"no number")
+    assert peer.find(b"no number") == set()

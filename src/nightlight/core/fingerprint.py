@@ -38,7 +38,7 @@ _HEX_DIGITS = {FingerprintKind.SHA256: 64, FingerprintKind.SHA1: 40, Fingerprint
 class Variant(StrEnum):
     """Which view of a picture a perceptual hash was taken of, where that is not simply the picture as shown.
 
-    The first five are what some viewer or hasher makes of the same file, so a bank may hold them. The others are made for a lookup:
+    The first six are what some viewer or hasher makes of the same file, so a bank may hold them. The others are made for a lookup:
     somebody may have changed a banked picture in that way.
     """
 
@@ -46,6 +46,8 @@ class Variant(StrEnum):
     """Sampled at 512x512 before hashing, as Meta's C++ hasher does; lists in the wild carry both."""
     ON_BLACK = "on_black"
     """What is transparent shown on black instead of white."""
+    OPAQUE = "opaque"
+    """The colours that are stored, as if nothing were transparent: hashers that know no transparency list this."""
     AS_STORED = "as_stored"
     """Not turned as its metadata asks."""
     FRAME = "frame"
@@ -65,6 +67,8 @@ class Variant(StrEnum):
     """Mirrored about the other diagonal."""
     LEVELLED = "levelled"
     """Turned by a few degrees, either way."""
+    WIDENED = "widened"
+    """With a margin that repeats its edge, in place of what may have been cropped."""
     QUADRANT = "quadrant"
     """A quarter of the picture, as in a collage of four."""
     INNER = "inner"
@@ -81,7 +85,7 @@ class Variant(StrEnum):
         return self in (Variant.QUADRANT, Variant.INNER)
 
 
-_VIEWS = frozenset((Variant.SQUASHED, Variant.ON_BLACK, Variant.AS_STORED, Variant.FRAME, Variant.TRIMMED))
+_VIEWS = frozenset((Variant.SQUASHED, Variant.ON_BLACK, Variant.OPAQUE, Variant.AS_STORED, Variant.FRAME, Variant.TRIMMED))
 
 
 class Fingerprint(Struct, frozen=True, forbid_unknown_fields=True):

@@ -80,7 +80,10 @@ def test_any_mode_hashes_as_its_rgb(mode: str, kind: str, width: int, height: in
     image = photo(width, height, seed)
     stored = MODES[mode](image)
     seen = image.convert("L") if mode in ("I;16", "F") else stored
-    screened = screen_bytes(file_of(stored, kind, **({"quality": 95} if kind in ("JPEG", "WEBP", "AVIF") else {})))
+    data = file_of(stored, kind, **({"quality": 95} if kind in ("JPEG", "WEBP", "AVIF") else {}))
+    if kind == "GIF":  # what its 256 colours lose of a grainy picture, up to 18 bits, no decoder brings back
+        seen = Image.open(io.BytesIO(data))
+    screened = screen_bytes(data)
     assert screened.unreadable is None
     assert (screened.width, screened.height) == (width, height)
     assert distance(screened.pdq, plain(seen)) <= BITS

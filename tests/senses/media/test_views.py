@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
+from nightlight.app.bench.pictures import invented
 from nightlight.core.fingerprint import PDQ_THRESHOLD, FingerprintKind, Variant
 from nightlight.senses.media import screen_bytes
 from nightlight.senses.media.pdq import pdq
-from nightlight.senses.media.views import SHADE, SPECKS, border_box, inner_boxes, luma, quadrants, seams, trimmed, turned
+from nightlight.senses.media.views import SHADE, SPECKS, border_box, inner_boxes, luma, quadrants, resampled, seams, squashed, trimmed
 from tests.senses.media.made import distance, file_of, rectangles
 
 
@@ -135,6 +136,15 @@ def test_a_quarter_of_a_collage_is_found() -> None:
         assert plain is not None and min(distance(f.value, plain[0]) for f in found) <= 12
 
 
+@pytest.mark.parametrize("size", [(600, 300), (1024, 512), (513, 2000)])
+def test_squashing_takes_every_nth_pixel(size: tuple[int, int]) -> None:
+    picture = rectangles(*size, 3)
+    rows, columns = (np.arange(512) * size[1]) // 512, (np.arange(512) * size[0]) // 512
+    small = squashed(picture)
+    assert small is not None and (small == picture[rows][:, columns]).all()
+    assert squashed(rectangles(512, 300)) is None
+
+
 def test_the_four_quadrants() -> None:
     assert quadrants(11, 20) == [(0, 5, 0, 10), (0, 5, 10, 20), (6, 11, 0, 10), (6, 11, 10, 20)]
 
@@ -160,10 +170,32 @@ def test_a_picture_turned_by_a_few_degrees_is_levelled(degrees: float) -> None:
     assert plain is not None and min(distance(f.value, plain[0]) for f in levelled) <= PDQ_THRESHOLD
 
 
+@pytest.mark.parametrize("share", [0.02, 0.03, 0.04])
+def test_a_cropped_picture_is_widened(share: float) -> None:
+    nearer = []
+    for seed in range(6):
+        picture = np.asarray(invented(800, 600, seed))
+        down, across = round(600 * share), round(800 * share)
+        found = screen_bytes(file_of(picture[down : 600 - down, across : 800 - across], "PNG"), thorough=True)
+        widened = [f for f in found.fingerprints if f.variant is Variant.WIDENED]
+        plain = pdq(picture)
+        assert plain is not None
+        nearer.append((min(distance(f.value, plain[0]) for f in widened), distance(found.pdq, plain[0])))
+    assert all(best < cropped for best, cropped in nearer)
+    assert sum(best <= PDQ_THRESHOLD for best, _ in nearer) >= 3 > sum(cropped <= PDQ_THRESHOLD for _, cropped in nearer)
+
+
+def test_a_margin_repeats_the_edge_and_leaves_the_rest() -> None:
+    picture = rectangles(256, 256, 4, 12)
+    wide = resampled(picture, margin=0.5)
+    assert (wide[64:192, 64:192] == picture[1::2, 1::2]).mean() > 0.99
+    assert (wide[:64, 64:192] == wide[64, 64:192]).all()
+
+
 def test_turning_agrees_with_pillow() -> None:
     picture = rectangles(256, 256, 4, 12)
     theirs = np.asarray(Image.fromarray(picture).rotate(10))
-    ours = turned(picture, 10.0)
+    ours = resampled(picture, degrees=10.0)
     inside = np.s_[60:196, 60:196]
     assert (theirs[inside] == ours[inside]).mean() > 0.97
 

@@ -15,12 +15,13 @@ from concurrent.futures import ThreadPoolExecutor
 import msgspec
 import numpy as np
 import pytest
+from PIL import Image
 
 from nightlight.senses.media import Decoders, MediaLimits, screen_bytes, workers
 from nightlight.senses.media.confine import Confinement, filter_of
 from nightlight.senses.media.look import Looked
 from nightlight.senses.media.worker import LENGTH, Request, _put, serve
-from tests.senses.media.made import file_of, rectangles
+from tests.senses.media.made import exif, file_of, rectangles
 from tests.senses.media.test_screen import BOMBS, BROKEN, FILES
 
 SLOW = MediaLimits(frames=64, animation_pixels=2_000_000_000)
@@ -36,8 +37,6 @@ def decoders() -> Iterator[Decoders]:
 @pytest.fixture(scope="module")
 def long() -> bytes:
     """A valid animation whose 60 frames of 4 megapixels take some seconds to decode."""
-    from PIL import Image
-
     frames = [Image.fromarray(rectangles(2000, 2000, seed)).quantize(32) for seed in range(4)]
     return file_of(frames[0], "GIF", save_all=True, append_images=frames[1:] * 20, duration=100)
 
@@ -47,6 +46,32 @@ def test_a_process_answers_as_we_would(decoders: Decoders, name: str) -> None:
     data = ({**FILES, **BROKEN} | {f"bomb: {name}": data for name, data in BOMBS.items()})[name]
     assert decoders.screen(data) == screen_bytes(data)
     assert decoders.screen(data, thorough=True) == screen_bytes(data, thorough=True)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF"])
+@pytest.mark.parametrize("size", [(30, 20), (1300, 900), (520, 2100)], ids=str)
+def test_nothing_is_missing_in_a_confined_process(decoders: Decoders, kind: str, size: tuple[int, int]) -> None:
+    # A kernel that was not compiled before, or a codec not loaded, could not be any more: each size and type takes its own way.
+    image = Image.fromarray(rectangles(*size, 5))
+    data = file_of(image, kind, **({"exif": exif(6)} if kind in ("JPEG", "PNG", "WEBP", "AVIF") else {}))
+    found = decoders.screen(data, thorough=True)
+    assert found == screen_bytes(data, thorough=True)
+    assert found.unreadable is None
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "I;16", "F", "YCbCr", "LAB"])
+def test_nor_for_any_mode(decoders: Decoders, mode: str) -> None:
+    image = Image.fromarray(rectangles(700, 600, 5))
+    if mode in ("I;16", "F"):
+        stored = Image.fromarray(np.asarray(image.convert("L")).astype(np.uint16 if mode == "I;16" else np.float32))
+    elif mode == "LAB":
+        stored = Image.merge("LAB", image.split())
+    else:
+        stored = image.convert(mode)
+    data = file_of(stored, "PNG" if mode == "LA" else "TIFF")
+    found = decoders.screen(data, thorough=True)
+    assert found == screen_bytes(data, thorough=True)
+    assert found.unreadable is None
 
 
 def test_many_at_once(decoders: Decoders) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from nightlight.app.cli.common import Json, emit
+from nightlight.app.cli.common import Json, emit, table
 
 app = typer.Typer(help="Measure this machine, with the comparison beside it.", no_args_is_help=True)
 
@@ -60,3 +61,55 @@ def index(
     else:
         typer.echo(f"faiss BinaryFlat: p50 {result.peer_p50_ms:.2f} ms; {result.ratio_to_faiss_flat:.0f} times as long")
     typer.echo(f"{result.machine}, {result.date}")
+
+
+@app.command(name="hash")
+def hash_(
+    files: Annotated[int, typer.Option(min=1, help="Invented pictures of each size.")] = 6,
+    repeats: Annotated[int, typer.Option(min=1, help="Times each is hashed.")] = 5,
+    video_s: Annotated[int, typer.Option("--video-seconds", min=2, help="Length of the invented video.")] = 12,
+    as_json: Json = False,
+) -> None:
+    """Pictures and video hashed on one core, and the time python-threatexchange takes for the same pictures."""
+    from nightlight.app.bench.hash import run
+
+    result = run(files, repeats, video_s, progress=lambda step: typer.echo(f"... {step}", err=True))
+    if as_json:
+        emit(result)
+        return
+    for name, ratio, ours, peer in (
+        ("12 megapixels", result.ratio_12mp, result.ms_12mp, result.peer_ms_12mp),
+        ("1 megapixel", result.ratio_1mp, result.ms_1mp, result.peer_ms_1mp),
+    ):
+        beside = f"the peer takes {peer:.1f} ms: {ratio:.1f} times as long" if peer and ratio else "the peer is not installed (make peers)"
+        typer.echo(f"JPEG of {name}: {ours:.1f} ms for one hash; {beside}")
+    typer.echo(f"at most {result.max_bits} bits from the hash at full size")
+    typer.echo(f"all that a lookup asks of 1 megapixel: {result.screen_ms_1mp:.1f} ms")
+    typer.echo(f"1080p H.264: {result.video_ratio:.1f} times real time, no gap over {result.video_max_gap_s:.2f} s")
+    typer.echo(f"{result.machine}, {result.date}")
+
+
+@app.command()
+def robust(
+    pictures: Annotated[int, typer.Option(min=1, help="Originals; each is changed in every way.")] = 30,
+    others: Annotated[int, typer.Option(min=0, help="Unrelated pictures in the bank beside them.")] = 200,
+    seed: Annotated[int, typer.Option(help="Of the pictures and of all parameters.")] = 1,
+    shared: Annotated[Path | None, typer.Option(exists=True, file_okay=False, help="A folder with pictures to use too.")] = None,
+    as_json: Json = False,
+) -> None:
+    """What may be done to a banked picture before it is no longer found: our recall and python-threatexchange's."""
+    from nightlight.app.bench.robust import run, shared_pictures
+
+    given = shared_pictures([path.read_bytes() for path in sorted(shared.rglob("*original.jpg"))]) if shared else []
+    rows = run(pictures, seed, given, others, progress=lambda step: typer.echo(f"... {step}", err=True))
+    if as_json:
+        emit(rows)
+        return
+    table(
+        ("TRANSFORMATION", "RECALL", "PEER", "FALSE", "PEER FALSE"),
+        [(r.transformation, *map(_percent, (r.recall, r.peer_recall, r.false_matches, r.peer_false_matches))) for r in rows],
+    )
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{share:.1%}"

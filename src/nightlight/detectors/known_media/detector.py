@@ -255,6 +255,7 @@ def _reason(match: Match) -> str:
 _SAID: Mapping[Variant, str] = {
     Variant.SQUASHED: "the picture sampled at 512x512",
     Variant.ON_BLACK: "the picture on black",
+    Variant.OPAQUE: "the picture as if nothing of it were transparent",
     Variant.AS_STORED: "the picture as stored, not turned",
     Variant.FRAME: "one of its frames",
     Variant.TRIMMED: "the picture without its border",
@@ -266,6 +267,7 @@ _SAID: Mapping[Variant, str] = {
     Variant.TRANSPOSED: "its copy mirrored about a diagonal",
     Variant.TRANSVERSED: "its copy mirrored about the other diagonal",
     Variant.LEVELLED: "its copy turned by a few degrees",
+    Variant.WIDENED: "the picture with a margin in place of what may be cropped",
     Variant.QUADRANT: "a quarter of it",
     Variant.INNER: "a rectangle within it",
 }

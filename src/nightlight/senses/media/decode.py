@@ -7,6 +7,7 @@ were checked by `containers` before.
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Iterator
 
 import numpy as np
@@ -27,6 +28,9 @@ from PIL import (
 from nightlight.core.fingerprint import Variant
 from nightlight.senses.media.containers import AVIF, BMP, GIF, HEIC, JPEG, PNG, TIFF, WEBP, Outside, Unreadable, tiff_orientation
 from nightlight.senses.media.limits import MediaLimits
+
+# Of damaged files; they would be printed by whoever runs us.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
 
 Picture = NDArray[np.uint8]
 """uint8[height, width, 3], RGB."""
@@ -81,11 +85,18 @@ def pictures(found: Outside, kind: str, limits: MediaLimits) -> Iterator[tuple[V
         yield None, upright(stored, orientation)
         if transparent:
             yield Variant.ON_BLACK, upright(flatten(image, BLACK)[0], orientation)
+            yield Variant.OPAQUE, upright(flatten(_opaque(image), WHITE)[0], orientation)
         if orientation != 1:
             yield Variant.AS_STORED, stored
         if kind != JPEG:
             for _ in _later_frames(image, limits):
                 yield Variant.FRAME, upright(flatten(image, WHITE)[0], orientation)
+
+
+def _opaque(image: Image.Image) -> Image.Image:
+    bare = image.convert("RGBA")
+    bare.putalpha(255)
+    return bare
 
 
 def _left_to_turn(image: ImageFile.ImageFile, kind: str, found: Outside) -> int:
@@ -167,13 +178,3 @@ def upright(picture: Picture, orientation: int) -> Picture:
     if orientation in (3, 4, 7, 8):
         picture = picture[::-1]
     return picture
-
-
-def squashed(picture: Picture) -> Picture | None:
-    """512x512 by nearest neighbour, as the C++ reference does before it hashes; None where it would not."""
-    height, width = picture.shape[:2]
-    if max(height, width) <= 512:
-        return None
-    rows, columns = (np.arange(512) * height) // 512, (np.arange(512) * width) // 512
-    small: Picture = picture[rows][:, columns]
-    return small

@@ -9,7 +9,7 @@ from msgspec import UNSET, Struct
 
 from nightlight.core.fingerprint import PDQ_MIN_QUALITY, Fingerprint, FingerprintKind, Variant
 from nightlight.senses.media.containers import PICTURES, VIDEOS, Outside, Unreadable, media_type, outside
-from nightlight.senses.media.limits import MediaLimits
+from nightlight.senses.media.limits import DEFAULT_LIMITS, MediaLimits
 
 if TYPE_CHECKING:
     from nightlight.senses.media.decode import Picture
@@ -40,6 +40,9 @@ def look(data: bytes, limits: MediaLimits, *, thorough: bool = False) -> Looked:
         return Looked(unreadable=str(error))
     except MemoryError:
         return Looked(unreadable="needs more memory than a decoder may take")
+    except PermissionError:
+        # Either the file has taken the decoder over, or the decoder lacks something that should have been loaded before it was confined.
+        return Looked(unreadable="its decoder tried what a decoder may not do")
     except Exception:
         # Whatever a decoder raises on hostile bytes is the file's doing. Its message may quote the file, so it goes no further.
         return Looked(unreadable="damaged or cut short")
@@ -76,9 +79,9 @@ class _Hashes:
 
 
 def _picture(found: Outside, kind: str, limits: MediaLimits, thorough: bool) -> Looked:
-    from nightlight.senses.media.decode import pictures, squashed
+    from nightlight.senses.media.decode import pictures
     from nightlight.senses.media.pdq import pdq
-    from nightlight.senses.media.views import trimmed
+    from nightlight.senses.media.views import squashed, trimmed
 
     hashes = _Hashes()
     first: Picture | None = None
@@ -105,6 +108,17 @@ def _picture(found: Outside, kind: str, limits: MediaLimits, thorough: bool) -> 
         width=found.height if turned else found.width,
         height=found.width if turned else found.height,
     )
+
+
+def pdq_of(data: bytes, limits: MediaLimits = DEFAULT_LIMITS) -> tuple[str, int] | None:
+    """The PDQ hash and quality of the picture as shown, and nothing else; None where it has none. Raises what decoding raises."""
+    from nightlight.senses.media.decode import pictures
+    from nightlight.senses.media.pdq import pdq
+
+    kind = media_type(data)
+    if kind not in PICTURES:
+        raise Unreadable("not a picture of a type that is decoded")
+    return pdq(next(picture for _, picture in pictures(outside(data, kind, limits), kind, limits)))
 
 
 def _changed(picture: Picture, hashes: _Hashes) -> None:
@@ -155,7 +169,6 @@ def warm_up() -> None:
     A little file of each kind is made and looked at, because decoders load parts of themselves only when they meet such a file, and a
     confined process can load nothing any more.
     """
-    from nightlight.senses.media.limits import DEFAULT_LIMITS
     from nightlight.senses.media.samples import little_pictures, little_videos
 
     for data in (*little_pictures(), *little_videos()):

@@ -12,10 +12,12 @@ from PIL import Image
 from nightlight.senses.media.containers import AVIF, BMP, GIF, JPEG, PNG, TIFF, WEBP
 
 SIDE = 64
+LARGE = 640
+"""Beyond the side at which pictures are squashed before hashing."""
 
 
 def little_pictures() -> Iterator[bytes]:
-    """One file of each type of picture, of two frames where the type can, with a border and a rectangle to be found."""
+    """One file of each type of picture and a large one; of two frames where the type can."""
     first = np.full((SIDE, SIDE, 3), 255, np.uint8)
     first[8:56, 8:56] = (np.arange(48)[:, np.newaxis, np.newaxis] * 5 + np.arange(48)[np.newaxis, :, np.newaxis]) % 256
     first[20:40, 20:40] = 30
@@ -25,6 +27,9 @@ def little_pictures() -> Iterator[bytes]:
         several = {"save_all": True, "append_images": frames[1:]} if kind in (GIF, WEBP, TIFF, AVIF, PNG) else {}
         frames[0].save(into, kind.removeprefix("image/"), **several)
         yield into.getvalue()
+    into = io.BytesIO()
+    frames[0].resize((LARGE, LARGE)).convert("RGBA").save(into, "png")
+    yield into.getvalue()
 
 
 def little_videos(frames: int = 3, side: int = SIDE) -> Iterator[bytes]:
@@ -36,8 +41,8 @@ def little_videos(frames: int = 3, side: int = SIDE) -> Iterator[bytes]:
             stream.width = stream.height = side
             stream.pix_fmt = "yuv420p"
             for number in range(frames):
-                picture = np.full((side, side, 3), 20 + 10 * number, np.uint8)
-                picture[side // 4 : side // 2 + number, side // 4 :] = 220
+                picture = np.full((side, side, 3), 20 + number % 8 * 10, np.uint8)
+                picture[side // 4 : side // 2 + number % 8, side // 4 :] = 220
                 made.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
             made.mux(stream.encode(None))
         yield into.getvalue()

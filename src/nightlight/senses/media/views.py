@@ -42,16 +42,45 @@ SAME = 0.85
 """Overlap, as a share of the union, above which two rectangles are one."""
 DEGREES = (-2.0, 2.0)
 """Within a degree of one of these, PDQ forgives the rest."""
+MARGINS = (0.015, 0.03, 0.045)
+"""Of each side. Within a percent and a half of one of these, PDQ forgives the rest of what was cropped."""
 
 
 def changed_views(picture: Picture) -> Iterator[tuple[Variant, Picture]]:
-    """Of an upright picture: levelled, its quadrants, and what rectangles are found within it."""
+    """Of an upright picture: levelled, widened, its quadrants, and what rectangles are found within it."""
     for degrees in DEGREES:
-        yield Variant.LEVELLED, turned(picture, degrees)
+        yield Variant.LEVELLED, resampled(picture, degrees=degrees)
+    for margin in MARGINS:
+        yield Variant.WIDENED, resampled(picture, margin=margin)
     for top, bottom, left, right in quadrants(*picture.shape[:2]):
         yield Variant.QUADRANT, picture[top:bottom, left:right]
     for top, bottom, left, right in inner_boxes(luma(picture)):
         yield Variant.INNER, picture[top:bottom, left:right]
+
+
+SQUASHED = 512
+"""Pixels along each side at which Meta's C++ hasher hashes what is larger."""
+
+
+def squashed(picture: Picture) -> Picture | None:
+    """uint8[512, 512, 3] by nearest neighbour, as the C++ reference does before it hashes; None where it would not."""
+    height, width = picture.shape[:2]
+    if max(height, width) <= SQUASHED:
+        return None
+    out = np.empty((SQUASHED, SQUASHED, 3), np.uint8)
+    _squash(np.ascontiguousarray(picture), out)
+    return out
+
+
+@compiled
+def _squash(rgb: NDArray[np.uint8], out: NDArray[np.uint8]) -> None:
+    height, width, side = rgb.shape[0], rgb.shape[1], out.shape[0]
+    for i in range(side):
+        line, into = rgb[i * height // side], out[i]
+        for j in range(side):
+            x = j * width // side
+            for channel in range(3):
+                into[j, channel] = line[x, channel]
 
 
 def trimmed(picture: Picture) -> Picture | None:
@@ -171,18 +200,29 @@ def _overlap(one: Box, other: Box) -> float:
     return both / ((one[1] - one[0]) * (one[3] - one[2]) + (other[1] - other[0]) * (other[3] - other[2]) - both)
 
 
-def turned(picture: Picture, degrees: float, side: int = 256) -> Picture:
-    """uint8[side, side, 3]: the picture turned counter-clockwise about its centre, squeezed, by the nearest pixel.
+def resampled(picture: Picture, *, degrees: float = 0.0, margin: float = 0.0, side: int = 256) -> Picture:
+    """uint8[side, side, 3]: the picture turned counter-clockwise about its centre and with a margin on each side, by the nearest pixel.
 
-    PDQ samples 64 places along a side, so four pixels to each are enough. What was outside the picture repeats its edge.
+    What was outside the picture repeats its edge. So a cropped picture gets back the proportions that it had: the margin is a guess, but
+    everything else is where it was. PDQ samples 64 places along a side, so four pixels to each are enough.
     """
-    height, width = picture.shape[:2]
+    out = np.empty((side, side, 3), np.uint8)
     angle = math.radians(degrees)
-    down, across = np.meshgrid((np.arange(side) + 0.5) / side - 0.5, (np.arange(side) + 0.5) / side - 0.5, indexing="ij")
-    y, x = down * height, across * width
-    rows = np.clip(np.floor(math.cos(angle) * y + math.sin(angle) * x + height / 2), 0, height - 1).astype(np.intp)
-    columns = np.clip(np.floor(math.cos(angle) * x - math.sin(angle) * y + width / 2), 0, width - 1).astype(np.intp)
-    return np.asarray(picture[rows, columns])
+    _resample(np.ascontiguousarray(picture), math.cos(angle), math.sin(angle), 1 + 2 * margin, out)
+    return out
+
+
+@compiled
+def _resample(rgb: NDArray[np.uint8], cosine: float, sine: float, scale: float, out: NDArray[np.uint8]) -> None:
+    height, width, side = rgb.shape[0], rgb.shape[1], out.shape[0]
+    for i in range(side):
+        y = ((i + 0.5) / side - 0.5) * scale * height
+        for j in range(side):
+            x = ((j + 0.5) / side - 0.5) * scale * width
+            row = min(max(math.floor(cosine * y + sine * x + height / 2), 0), height - 1)
+            column = min(max(math.floor(cosine * x - sine * y + width / 2), 0), width - 1)
+            for channel in range(3):
+                out[i, j, channel] = rgb[row, column, channel]
 
 
 @compiled
