@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
@@ -17,22 +18,44 @@ PDQ_MIN_QUALITY = 50
 
 
 class FingerprintKind(StrEnum):
+    """The kinds that Nightlight computes itself; and any name that begins with `x-`, for one that it does not.
+
+    Foreign kinds (`x-photodna` and the like) are opaque: a plug-in compares them, see `ForeignKind`. Without it they are kept and match
+    nothing.
+    """
+
     SHA256 = "sha256"
     SHA1 = "sha1"
     MD5 = "md5"
     PDQ = "pdq"
 
+    @classmethod
+    def _missing_(cls, value: object) -> FingerprintKind | None:
+        if not isinstance(value, str) or _FOREIGN.fullmatch(value) is None:
+            return None
+        # Not kept among the members: whoever sends events could make as many as they like.
+        kind = str.__new__(cls, value)
+        kind._name_ = kind._value_ = value
+        return kind
+
+    @property
+    def is_foreign(self) -> bool:
+        return self not in _HEX_DIGITS
+
     @property
     def hex_digits(self) -> int:
-        return _HEX_DIGITS[self]
+        """How many hexadecimal digits a value has; 0 where only a plug-in knows."""
+        return _HEX_DIGITS.get(self, 0)
 
     @property
     def is_exact(self) -> bool:
         """True where a match means the very same bytes."""
-        return self is not FingerprintKind.PDQ
+        return self in _EXACT
 
 
+_FOREIGN = re.compile(r"x-[a-z0-9][a-z0-9-]{0,38}")
 _HEX_DIGITS = {FingerprintKind.SHA256: 64, FingerprintKind.SHA1: 40, FingerprintKind.MD5: 32, FingerprintKind.PDQ: 64}
+_EXACT = frozenset((FingerprintKind.SHA256, FingerprintKind.SHA1, FingerprintKind.MD5))
 
 
 class Variant(StrEnum):
@@ -90,7 +113,7 @@ _VIEWS = frozenset((Variant.SQUASHED, Variant.ON_BLACK, Variant.OPAQUE, Variant.
 
 class Fingerprint(Struct, frozen=True, forbid_unknown_fields=True):
     kind: FingerprintKind
-    value: Annotated[str, Meta(pattern=r"^[0-9a-f]{32,64}$", description="lower-case hexadecimal")]
+    value: Annotated[str, Meta(pattern=r"^[0-9a-f]{8,2048}$", description="lower-case hexadecimal")]
     quality: Annotated[int, Meta(ge=0, le=100)] | None = None
     """PDQ only: 0 (featureless) to 100."""
     # Unset is not written, so that events and items from before these fields have the same bytes as ever: bodies are compared by them.
@@ -98,6 +121,37 @@ class Fingerprint(Struct, frozen=True, forbid_unknown_fields=True):
     """PDQ only: the view of the picture that was hashed; unset is the picture as shown."""
     seconds: Annotated[float, Meta(ge=0)] | UnsetType = UNSET
     """Of a video's frame: when it is shown."""
+
+
+class ForeignKind(Protocol):
+    """The port of a kind that Nightlight does not compute: an operator installs the plug-in, with whatever licence it needs.
+
+    Found by the entry point `nightlight.fingerprints`, which names a function without arguments that returns one. Values come with
+    events, with look-ups and from lists; Nightlight never computes them.
+    """
+
+    kind: FingerprintKind
+    """`x-` and a name."""
+    threshold: int
+    """Farthest distance that is a match, in the kind's own units, where a bank says nothing else."""
+
+    def check(self, value: str) -> None:
+        """Raises Invalid where the lower-case hexadecimal value is none of this kind."""
+        ...
+
+    def searcher(self) -> ForeignSearcher:
+        """An empty one. It is used from many threads; one writes at a time."""
+        ...
+
+
+class ForeignSearcher(Protocol):
+    """Holds the values of one foreign kind, each under a number that the caller chose."""
+
+    def put(self, number: int, value: str) -> None: ...
+    def remove(self, number: int) -> None: ...
+    def search(self, value: str, most: int) -> Iterable[tuple[int, int]]:
+        """Number and distance of everything at most that far away, in any order."""
+        ...
 
 
 class BankKind(StrEnum):
@@ -109,8 +163,29 @@ class BankKind(StrEnum):
     """Self-reported, awaiting review."""
 
 
+class BankAction(StrEnum):
+    """The most that a match in a bank may do by itself. A policy may do less."""
+
+    BLOCK = "block"
+    HOLD = "hold"
+    """Hold for review, never block."""
+    REVIEW = "review"
+    """A person looks; nothing is held."""
+    COUNT = "count"
+    """Matches are counted and change nothing: to try a list out."""
+
+
+class Category(StrEnum):
+    """The industry's classification of illegal imagery: who is shown (A, B by age) and what (1, 2 by gravity). Lists carry it."""
+
+    A1 = "A1"
+    A2 = "A2"
+    B1 = "B1"
+    B2 = "B2"
+
+
 class Bank(Struct, frozen=True, kw_only=True):
-    """A named list of items. `threshold` applies to likeness kinds, in bits; exact kinds match exactly."""
+    """A named list of items. `threshold` applies to PDQ, in bits; exact kinds match exactly."""
 
     name: str
     kind: BankKind = BankKind.OWN
@@ -118,6 +193,19 @@ class Bank(Struct, frozen=True, kw_only=True):
     enabled: bool = True
     note: str = ""
     created_at: datetime | None = None
+    action: BankAction = BankAction.BLOCK
+    kinds: tuple[FingerprintKind, ...] = ()
+    """The kinds that are matched; empty: all."""
+    thresholds: Mapping[str, int] = {}
+    """Of foreign kinds, in their own units, where it is not the plug-in's."""
+    share: Annotated[float, Meta(ge=0.0, le=1.0)] = 1.0
+    """Of the events, those that are matched against this bank; an event is always in it or never."""
+    authority: bool = False
+    """An authority's list: no entry of a negative bank overrides it unless a lead approved that."""
+    expires_after_days: Annotated[int, Meta(ge=1)] | None = None
+    """Items leave the bank so long after they were added, unless they say otherwise."""
+    version: int = 0
+    """Rises with every change of the bank or its items."""
 
 
 class BankItem(Struct, frozen=True, kw_only=True):
@@ -131,6 +219,21 @@ class BankItem(Struct, frozen=True, kw_only=True):
     source: str | None = None
     """The source's own id of it."""
     created_at: datetime | None = None
+    category: Category | None = None
+    generated: bool | None = None
+    """Made by a generative model, as the source says; None: it does not say."""
+    provenance: str = ""
+    """Where the source has it from, in its words."""
+    expires_at: datetime | None = None
+    derived_from: str | None = None
+    """Of fingerprints of a part of a confirmed picture: the item that is a part of. Held for review, never blocked, never exported."""
+    paused_at: datetime | None = None
+    """Since when a flood of matches lets it have no consequence for accounts; a person lifts it."""
+    proposed_by: str | None = None
+    approved_by: str | None = None
+    """Of an item of a negative bank, which needs two people: without the second it is not enabled."""
+    overrides_authority: bool = False
+    """Of an item of a negative bank: a lead approved that it overrides an authority's list."""
 
 
 class Match(Struct, frozen=True, kw_only=True):
@@ -141,12 +244,40 @@ class Match(Struct, frozen=True, kw_only=True):
     item: str
     kind: FingerprintKind
     distance: int
-    """Bits; 0 for exact kinds."""
+    """Bits, or a foreign kind's own units; 0 for exact kinds."""
     threshold: int
     variant: Variant | None = None
     """Which view of the event's picture matched; None: the picture as shown, or its bytes."""
     seconds: float | None = None
     """When that frame of the event's video is shown."""
+    action: BankAction = BankAction.BLOCK
+    """The most that this match may do by itself: the bank's, or less for the item."""
+    authority: bool = False
+    share: float = 1.0
+    """Of the bank; who searches for an event leaves out what the event is not in."""
+    derived: bool = False
+    """Of a part of a confirmed picture that was banked with it."""
+    paused: bool = False
+    """The item is matched by a flood: held for review, no consequence for any account until a person has looked."""
+    overrides_authority: bool = False
+    category: Category | None = None
+    generated: bool | None = None
+
+
+class Searcher(Protocol):
+    """What senses need of the banks. Safe to use from many threads."""
+
+    def search(self, fingerprints: Sequence[Fingerprint]) -> Sequence[Match]:
+        """All matches of any of the fingerprints in enabled items of enabled banks, nearest first."""
+        ...
+
+    def search_many(self, queries: Sequence[Sequence[Fingerprint]]) -> Sequence[Sequence[Match]]:
+        """What `search` gives for each of the questions, in their order."""
+        ...
+
+    def search_exact(self, fingerprints: Sequence[Fingerprint]) -> Sequence[Match]:
+        """The matches of exact kinds only: a dictionary look-up, cheap enough for every event."""
+        ...
 
 
 class FingerprintIndex(Protocol):
