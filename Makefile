@@ -79,9 +79,8 @@ walls: setup
 unit: setup
 	@echo "== pytest"
 	@mkdir -p .cache/coverage && $(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest -q -m "not long" $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -q -m "not long" --numprocesses=auto --dist=worksteal --cov --cov-report= $(PYTEST_ARGS)
 	@echo "== coverage"
-	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report --skip-covered --omit='*/test_*.py' --fail-under=$(COVERAGE_FLOOR)
 
 bench: setup peers ## the benchmark tables that docs/benchmarks.md quotes
