@@ -37,6 +37,21 @@ def events(arguments: list[str]) -> None:
     )
 
 
+def uploads() -> None:
+    r = measured("uploads")
+    table(
+        "Pictures uploaded over HTTP",
+        [
+            ("uploads a second", f"{r['uploads_per_second']:.1f}"),
+            ("answered within, p50 / p99", f"{r['p50_ms']:.0f} / {r['p99_ms']:.0f} ms"),
+            ("became jobs", f"{r['jobs']} of {r['sent']}"),
+            ("processor time of the service, an upload", f"{r['service_cpu_ms']:.1f} ms" if r["service_cpu_ms"] else "not told here"),
+        ],
+        f"{r['machine']}; {r['date']}; JPEGs of {r['megapixels']:.1f} megapixels, {r['bytes_each']:,} bytes; "
+        f"{r['connections']} connections, {r['seconds']:.0f} s; server and client on the same machine.",
+    )
+
+
 def index(size: int) -> None:
     r = measured("index", "--size", str(size))
     peer = r["ratio_to_faiss_flat"] is not None
@@ -99,6 +114,7 @@ def robust() -> None:
 
 if __name__ == "__main__":
     events(sys.argv[1:])
+    uploads()
     for size in (1_000_000, 10_000_000):
         index(size)
     hashes()

@@ -14,6 +14,10 @@ from uuid import uuid4
 
 import pytest
 import structlog
+from hypothesis import settings
+
+settings.register_profile("nightlight", deadline=None)  # no test is timed: a busy machine is no fault
+settings.load_profile("nightlight")
 
 REQUIRE_SERVERS = os.environ.get("NIGHTLIGHT_REQUIRE_SERVERS") == "1"
 """Set where a check that was not made must not look like one that passed."""

@@ -35,6 +35,7 @@ INDEXES: dict[str, Callable[[], FingerprintIndex]] = {
     "merging after each": lambda: MultiIndex(tuning=merging(1)),
     "merging after three": lambda: MultiIndex(tuning=merging(3, share=2)),
     "merging beside": lambda: MultiIndex(tuning=Tuning(scanned=2, share=2, layout_of=partial(layout, most_bits=10))),
+    "veiled": lambda: MultiIndex(tuning=merging(3, share=2), key=b"\x07" * 32),
     "13 chunks": lambda: MultiIndex(tuning=merging(7, chunks=13)),
     "11 chunks": lambda: MultiIndex(tuning=merging(7, chunks=11)),
 }

@@ -112,11 +112,11 @@ def test_damage_found_later_is_mended_from_the_store(filled: tuple[SqlBanks, Wat
     again = Watched(folder, Tuning(scanned=8))  # checks its files in the background, as a service does
     other = database.banks(again, nothing)
     deadline = time.monotonic() + 20
-    while again.rebuilt == 0 or again.position() is None or again.status().trouble is None:
+    while again.rebuilt == 0 or again.position() is None or again.status().mended is None:
         assert time.monotonic() < deadline
         other.refresh()
         time.sleep(0.01)
-    assert "checksum" in str(again.status().trouble)
+    assert "checksum" in str(again.status().mended) and again.status().trouble is None
     assert found(other) == wanted
     again.verify()
     again.close()
@@ -145,7 +145,7 @@ def test_changes_while_everything_is_loaded_anew(filled: tuple[SqlBanks, Watched
     for thread in threads:
         thread.start()
     for _ in range(10):
-        banks._rebuild()
+        banks.rebuild()
     stop.set()
     for thread in threads:
         thread.join()

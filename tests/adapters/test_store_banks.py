@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -13,49 +11,11 @@ from nightlight.adapters.store import Database, open_database
 from nightlight.adapters.store.banks import SqlBanks
 from nightlight.core.clock import FixedClock
 from nightlight.core.errors import Conflict, Invalid, NotFound
-from nightlight.core.fingerprint import Bank, BankItem, BankKind, Fingerprint, FingerprintKind, Match
+from nightlight.core.fingerprint import Bank, BankKind, Fingerprint, FingerprintKind
+from tests.adapters.banking import DictIndex
 
 MD5 = Fingerprint(FingerprintKind.MD5, "0123456789abcdef" * 2)
 SHA = Fingerprint(FingerprintKind.SHA256, "0123456789abcdef" * 4)
-
-
-class DictIndex:
-    """Exact kinds only, found by looking at everything."""
-
-    def __init__(self) -> None:
-        self.banks: dict[str, Bank] = {}
-        self.items: dict[tuple[str, str], BankItem] = {}
-
-    def search(self, fingerprints: Sequence[Fingerprint]) -> list[Match]:
-        return [
-            Match(bank=item.bank, bank_kind=bank.kind, item=item.id, kind=f.kind, distance=0, threshold=bank.threshold)
-            for item in self.items.values()
-            if item.enabled and (bank := self.banks[item.bank]).enabled
-            for f in item.fingerprints
-            if f in fingerprints
-        ]
-
-    search_exact = search
-
-    def search_many(self, queries: Sequence[Sequence[Fingerprint]]) -> list[list[Match]]:
-        return [self.search(fingerprints) for fingerprints in queries]
-
-    def put_items(self, items: Iterable[BankItem]) -> int:
-        before = len(self.items)
-        self.items.update({(item.bank, item.id): item for item in items})
-        return len(self.items) - before
-
-    def put_bank(self, bank: Bank) -> None:
-        self.banks[bank.name] = bank
-
-    def put_item(self, item: BankItem) -> None:
-        self.items[item.bank, item.id] = item
-
-    def remove_item(self, bank: str, item: str) -> None:
-        self.items.pop((bank, item), None)
-
-    def sizes(self) -> Mapping[FingerprintKind, int]:
-        return Counter(f.kind for item in self.items.values() for f in item.fingerprints)
 
 
 def hasher(data: bytes) -> tuple[Fingerprint, ...]:

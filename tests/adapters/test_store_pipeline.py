@@ -22,6 +22,7 @@ from nightlight.core.detect import Key, KeyKind
 from nightlight.core.errors import Conflict, StaleHead
 from nightlight.core.harm import Harm, Level
 from nightlight.core.ports import Head, SavedState, Work
+from nightlight.core.signal import Evidence, Signal, Subject, SubjectKind
 
 from .works import START, Writer
 
@@ -288,3 +289,27 @@ def test_all_is_there_after_opening_again(
 def test_another_key_file_is_refused(store_url: str | None, home: Path, clock: FixedClock, database: Database, tmp_path: Path) -> None:
     with pytest.raises(KeysMissing, match="does not belong"):
         open_database(store_url, home, KeyFileSealer(tmp_path / "fresh.json"), clock, migrate=True)
+
+
+def test_who_shared_a_subject_since_then_each_with_the_latest_event(database: Database, writer: Writer) -> None:
+    item, other = Subject(SubjectKind.MEDIA, "own/a1"), Subject(SubjectKind.MEDIA, "own/b2")
+
+    def said(subject: Subject, actor: str | None, minutes: int) -> Signal:
+        evidence = (Evidence("e", "seen"),)
+        at = START + timedelta(minutes=minutes)
+        return Signal(
+            subject=subject, harm=Harm.KNOWN_MATERIAL, score=1.0, evidence=evidence, at=at, detector="known_media", version="1", actor=actor
+        )
+
+    told = [
+        ("old", said(item, "p_a", -61)),
+        ("first", said(item, "p_b", 0)),
+        ("second", said(item, "p_b", 1)),
+        ("elsewhere", said(other, "p_c", 1)),
+        ("account", said(Subject(SubjectKind.ACCOUNT, "own/a1"), "p_d", 1)),
+        ("nobody", said(item, None, 2)),
+        ("third", said(item, "p_e", 3)),
+    ]
+    database.pipeline.commit(Work(head=writer.head(), advance=1, signals=told))
+    assert database.pipeline.sharers(item, START - timedelta(hours=1)) == {"p_b": "second", "p_e": "third"}
+    assert database.pipeline.sharers(item, START + timedelta(hours=1)) == {}

@@ -26,6 +26,16 @@ def test_bench_events_prints_what_scripts_rely_on() -> None:
     assert found["bare_insert_ratio"] == found["events_per_second"] / found["bare_inserts_per_second"]
 
 
+def test_bench_uploads_prints_what_scripts_rely_on() -> None:
+    found = measured("uploads", "--seconds", "1", "--connections", "2")
+    assert found["uploads_per_second"] > 0 and found["sent"] > 0
+    assert 0 < found["p50_ms"] <= found["p99_ms"]
+    assert found["megapixels"] > 0.99 and found["connections"] == 2
+    assert found["matched"] + found["jobs"] >= 1, "the first picture is banked"
+    if sys.platform.startswith("linux"):
+        assert found["service_cpu_ms"] > 1
+
+
 def test_bench_index_prints_what_scripts_rely_on() -> None:
     command = [sys.executable, "-m", "nightlight", "bench", "index", "--size", "20000", "--json"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)

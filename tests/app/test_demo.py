@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,11 +19,15 @@ from rich.console import Console
 
 import nightlight
 from nightlight.app.cli.demo import _panel
-from nightlight.app.demo.run import Story, Tally
+from nightlight.app.demo.run import Player, Story, Tally
+from nightlight.app.demo.world import Upload
+from nightlight.core.fingerprint import Bank
 from nightlight.core.services import Scope
 from nightlight.senses.media import screen_bytes
+from nightlight.web import WebConfig
 from tests.app.conftest import CHILD
 from tests.app.test_pipeline import picture
+from tests.web.real import real_service
 
 
 def demo(*arguments: str, **more: object) -> subprocess.Popen[str]:
@@ -44,6 +49,21 @@ def test_one_evening_ends_with_a_summary_and_keeps_its_database(tmp_path: Path) 
     with nightlight.open(tmp_path / "kept") as engine:
         assert len(engine.services.cases.cases()) == summary["cases_open"] > 0
         assert engine.database.audit.verify().ok
+
+
+def test_an_upload_that_becomes_a_job_is_waited_for(tmp_path: Path) -> None:
+    """As the first ones do on a slow machine: they are decided, only later."""
+    with real_service(tmp_path / "home", web=WebConfig(answer_deadline_s=0.0)) as (graph, address):
+        _, key = graph.keys.create("game", [Scope.EVENTS_WRITE, Scope.SAFETY_READ], "test")
+        graph.banks.create(Bank(name="known"), "test")
+        graph.banks.add_bytes("known", picture(1), "test")
+        envelope = {"kind": "media_screened", "id": "p/1", "at": "2025-06-13T18:00:00Z", "actor": CHILD}
+        tally = Tally()
+        player = Player(address, key, tally, threading.Event())
+        player.play([Upload(at=0.0, envelope=envelope, data=picture(1), name="a.png", banked=True)], 0.0, "x-")
+        player.close()
+        assert graph.services.media.job("x-p/1") is not None, "it was a job"
+    assert (tally.errors, tally.uploads, tally.found) == (0, 1, 1)
 
 
 def test_ctrl_c_ends_it_cleanly(tmp_path: Path) -> None:

@@ -115,6 +115,23 @@ def test_a_disguised_or_empty_file_is_a_clear_answer(graph: Nightlight) -> None:
         graph.media.screen(msgspec.json.encode(upload()), b"")
 
 
+def test_a_featureless_picture_is_said_to_be_found_by_its_bytes_alone(graph: Nightlight) -> None:
+    out = io.BytesIO()
+    Image.new("RGB", (320, 240), (20, 90, 160)).save(out, "PNG")
+    flat = graph.media.screen(msgspec.json.encode(upload(id="flat")), out.getvalue()).result(30)
+    rich = graph.media.screen(msgspec.json.encode(upload(id="rich")), picture()).result(30)
+    assert flat.media is not None and flat.media.exact_only
+    assert rich.media is not None and not rich.media.exact_only
+
+
+@pytest.mark.parametrize("data", [b"", b"#!/bin/sh\n", b"\0" * 100])
+def test_what_is_no_picture_is_not_banked_by_its_bytes(graph: Nightlight, data: bytes) -> None:
+    graph.banks.create(Bank(name="own"), "test")
+    with pytest.raises(Invalid, match="not a picture or video"):
+        graph.banks.add_bytes("own", data, "test")
+    assert graph.banks.items("own") == []
+
+
 # -- same id, same decision --------------------------------------------------------------------------------------------------------
 
 

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
@@ -22,6 +23,7 @@ from schemathesis.specs.openapi.checks import ignored_auth, negative_data_reject
 import nightlight
 from nightlight.adapters.webhook import verify_signature
 from nightlight.app.settings import FILE
+from nightlight.core.fingerprint import Fingerprint, FingerprintKind
 from nightlight.core.services import Scope
 from tests.app.conftest import CHILD, EXTORTION, message
 from tests.app.test_pipeline import picture
@@ -35,6 +37,7 @@ class Service:
         self.receiver = Receiver(seed=3)
         (home / FILE).write_text(
             f'[endpoints.safety]\nurl = "{self.receiver.url}"\nsecret = "{SECRET}"\n'
+            f"[server]\nmedia_deadline_s = 30\n"  # on a busy machine too these tests get answers and no jobs
             f'[[helplines]]\nname = "Helpline"\ncontact = "116 111"\nplace = "GB"\n'
         )
         self.home = home
@@ -325,3 +328,98 @@ def test_the_service_is_ready_and_shows_what_it_does(service: Service) -> None:
     assert live["events"] > 0
     assert live["commits"] > 0
     assert "quibblesnatch" not in json.dumps(live)
+
+
+def found(service: Service, fingerprint: Fingerprint) -> list[str]:
+    status, answer = service.call("POST", "/v1/fingerprints:match", msgspec.json.encode({"fingerprints": [fingerprint]}))
+    assert status == 200, answer
+    return [match["item"] for match in answer["matches"]]
+
+
+def test_two_processes_see_each_others_banks_and_files(service: Service) -> None:
+    from nightlight.app.bootstrap import bootstrap
+
+    likeness = Fingerprint(FingerprintKind.PDQ, "5a" * 32)
+    assert service.call("POST", "/v1/banks", {"name": "both"})[0] == 201
+    with bootstrap(service.home) as other:
+        item = other.banks.add("both", [likeness], "test").id
+        until(lambda: found(service, likeness) == [item], 5)
+        other.banks.set_item_enabled("both", item, False, "test")
+        until(lambda: found(service, likeness) == [], 5)
+        other.banks.set_item_enabled("both", item, True, "test")
+        until(lambda: found(service, likeness) == [item], 5)
+        # The other way round.
+        told = {"fingerprints": [{"kind": "md5", "value": "5a" * 16}]}
+        status, made = service.call("POST", "/v1/banks/both/items", told)
+        assert status == 201
+        other.banks.refresh()
+        assert [m.item for m in other.banks.match([Fingerprint(FingerprintKind.MD5, "5a" * 16)])] == [made["id"]]
+        # One writes the files, the other takes them over.
+        assert other.lasting.merge(everything=True)
+        until(lambda: service.call("GET", "/v1/index")[1]["segments"] == list(other.lasting.status().segments), 10)
+        assert found(service, likeness) == [item]
+        other.banks.remove("both", item, "test")
+        until(lambda: found(service, likeness) == [], 5)
+        status, merged = service.call("POST", "/v1/index:merge")
+        assert (status, merged["struck"], merged["trouble"], merged["veiled"]) == (200, 0, None, True)
+        other.lasting.follow()  # unless it has already
+        assert list(other.lasting.status().segments) == merged["segments"] and other.banks.match([likeness]) == []
+
+
+def test_look_ups_of_many_files_tell_the_view_that_matched(service: Service) -> None:
+    from PIL import Image, ImageOps
+
+    from nightlight.app.bench.pictures import encoded, invented
+    from nightlight.senses.media import screen_bytes
+
+    shown = invented(500, 400, 11)
+    plain = screen_bytes(encoded(shown))
+    assert service.call("POST", "/v1/banks", {"name": "views"})[0] == 201
+    banked = [f for f in plain.fingerprints if not f.variant]
+    assert service.call("POST", "/v1/banks/views/items", msgspec.json.encode({"fingerprints": banked}))[0] == 201
+    turned = encoded(ImageOps.mirror(shown).transpose(Image.Transpose.ROTATE_180))
+    queries = [screen_bytes(data, thorough=True).fingerprints for data in (encoded(invented(500, 400, 12)), turned, encoded(shown))]
+    body = msgspec.json.encode({"queries": [{"fingerprints": prints} for prints in queries]})
+    status, answer = service.call("POST", "/v1/fingerprints:match", body)
+    assert status == 200
+    nothing, changed, same = ([m for m in one["matches"] if m["bank"] == "views"] for one in answer["results"])
+    assert nothing == []
+    assert [(m["variant"], m["kind"]) for m in changed] == [("upside_down", "pdq")] and changed[0]["distance"] <= 31
+    assert {m["kind"] for m in same} == {"sha256", "sha1", "md5", "pdq"} and all(m["variant"] is None for m in same)
+    # What is too featureless to be told from others is not searched.
+    dull = [msgspec.structs.replace(f, quality=20) for f in banked if not f.kind.is_exact]
+    assert service.call("POST", "/v1/fingerprints:match", msgspec.json.encode({"fingerprints": dull}))[1] == {"matches": []}
+
+
+def test_many_uploads_at_once_are_decided_one_by_one(service: Service) -> None:
+    at = datetime.now(UTC).isoformat()
+    envelopes: list[Any] = [
+        {"kind": "media_screened", "id": f"many-{n}", "at": at, "actor": CHILD, "channel": {"id": "p", "kind": "game"}} for n in range(4)
+    ]
+    envelopes[2] = {"kind": "nonsense"}
+    files = [picture(5), bomb(), picture(6), picture(7)]
+    mark = "mark"
+    body = f'--{mark}\r\nContent-Disposition: form-data; name="events"\r\n\r\n{json.dumps(envelopes)}\r\n'.encode()
+    for data in files:
+        body += f'--{mark}\r\nContent-Disposition: form-data; name="file"\r\n\r\n'.encode() + data + b"\r\n"
+    body += f"--{mark}--\r\n".encode()
+    status, answer = service.call("POST", "/v1/media:screen", body, content_type=f"multipart/form-data; boundary={mark}")
+    assert status == 200
+    good, crafted, wrong, last = answer["results"]
+    assert (good["event_id"], last["event_id"], wrong["status"]) == ("many-0", "many-3", 400)
+    assert crafted["media"]["unreadable"] and not good["media"]["unreadable"]
+    again = service.call("POST", "/v1/media:screen", body, content_type=f"multipart/form-data; boundary={mark}")
+    assert again == (200, answer), "sending it again is safe"
+    for one in (good, crafted, last):
+        assert service.call("GET", f"/v1/decisions/{one['event_id']}")[1]["for_sender"] == one["for_sender"]
+
+
+def test_the_index_and_the_decoders_tell_how_they_stand(service: Service) -> None:
+    _, ready = service.call("GET", "/readyz")
+    checks = {check["name"]: check for check in ready["checks"]}
+    assert checks["index"]["ok"], checks["index"]
+    if sys.platform.startswith("linux"):
+        assert "memory" in checks["decoders"]["detail"] and "replaced" in checks["decoders"]["detail"]
+    metrics = service.call("GET", "/metrics")[1].decode()
+    assert "nightlight_index_trouble 0.0" in metrics and 'nightlight_index_fingerprints{kind="pdq"}' in metrics
+    assert "nightlight_decoders_replaced" in metrics and 'nightlight_decoders_confined{limit="memory"} 1.0' in metrics

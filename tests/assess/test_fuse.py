@@ -126,3 +126,12 @@ def test_one_more_signal_never_lowers_the_final_risk(signals: list[Signal], extr
 @given(st.floats(0, 1), st.integers(0, 10**9))
 def test_fading_never_raises(score: float, seconds: int) -> None:
     assert 0 <= faded(score, T0, T0 + timedelta(seconds=seconds)) <= score
+
+
+def test_a_detector_that_corrects_itself_is_believed_where_it_says_less_and_no_other_is_touched() -> None:
+    before = in_this_order([signal(0.9), signal(0.4, "two")], T0)
+    lower = assess(before, [signal(0.2, minutes=1, corrects=True)], T0 + timedelta(minutes=1))
+    assert {c.detector: round(c.score, 6) for c in lower.contributions} == {"one": 0.2, "two": 0.4}
+    assert lower.level.rank < before.level.rank and lower.crossed[Level.HIGH] == before.crossed[Level.HIGH]
+    again = assess(lower, [signal(0.7, minutes=2)], T0 + timedelta(minutes=2))
+    assert again.score > lower.score

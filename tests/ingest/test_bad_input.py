@@ -70,6 +70,10 @@ CASES: list[tuple[str, dict[str, Any], str | None, str]] = [
     ("no fingerprints", message(kind="media", text=..., fingerprints=[]), "fingerprints", "length >= 1"),
     ("a hash that is too short", media("sha256", "a" * 32), "fingerprints[0].value", "64 hexadecimal"),
     ("a hash with a newline", media("md5", "a" * 32 + "\n"), "fingerprints[0].value", "32 hexadecimal"),
+    ("a foreign hash that is too short", media("x-ring", "a" * 7), "fingerprints[0].value", "8,2048"),
+    ("a foreign hash that is too long", media("x-ring", "a" * 2049), "fingerprints[0].value", "8,2048"),
+    ("a foreign hash with a newline", media("x-ring", "a" * 16 + "\n"), "fingerprints[0].value", "lower-case hexadecimal"),
+    ("a foreign kind with too long a name", media("x-" + "r" * 40, "a" * 16), "fingerprints[0].kind", "sha256, sha1, md5, pdq"),
     ("a hash of an unknown kind", media(SECRET, "a" * 32), "fingerprints[0].kind", "sha256, sha1, md5, pdq"),
     ("an unknown category", message(kind="user_report", category=SECRET), "category", "uncomfortable"),
 ]
@@ -172,3 +176,10 @@ def test_the_kinds_that_are_allowed_are_listed_in_full() -> None:
     with pytest.raises(Invalid) as caught:
         decode(body(message(kind="mesage")), DEFAULT_LIMITS, NOW)
     assert caught.value.message == f"must be one of: {', '.join(KINDS)}"
+
+
+@pytest.mark.parametrize(("kind", "value"), [("x-ring", "a" * 8), ("x-ring", "0f" * 1024), ("x-" + "r" * 39, "a" * 17)])
+def test_foreign_kinds_are_taken_whatever_their_length_within_bounds(kind: str, value: str) -> None:
+    event = decode(body(media(kind, value)), DEFAULT_LIMITS, NOW)
+    (found,) = event.fingerprints  # type: ignore[attr-defined]
+    assert (found.kind.value, found.kind.is_foreign, found.value) == (kind, True, value)

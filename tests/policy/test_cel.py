@@ -39,6 +39,7 @@ CONTEXTS = [cel.Context(variables=values_of(j, j.moved[0] if j.moved else None))
         "double(targets.count) + 1.5 > risk.score * 2.0",
         "size(risk.stages) == 0",
         "match.bank == 'it\\'s'",
+        'match.kind in ["pdq", "x-example-ring"] && match.action == "hold"',
         'event.channel.kind in ["direct", "group"]\n  && !event.channel.encrypted',
     ],
 )
@@ -65,6 +66,8 @@ def test_sound_conditions_pass_and_run(source: str) -> None:
         ('risk.level >= "elevated"', 11, "sort by alphabet", None),
         ("risk.score > 'high'", 11, "cannot be compared", None),
         ("risk.level == 3", 11, "cannot be compared", None),
+        ("match.kind == 'sha-256'", 14, "it is never 'sha-256'", "sha256"),
+        ("match.action == 'stop'", 16, "it is never 'stop'", "hold"),
         ("event.kind", 0, "must give true or false", None),
         ("targets.count", 0, "must give true or false", None),
         ("actor.is_minor && targets.count", 18, "right side of &&", None),
@@ -208,7 +211,7 @@ def _is(value: object, type: Type) -> None:
         return
     # Exactly the plain type: the evaluator converts by it, and True must never pass for 1.
     assert value.__class__.__name__ == {"string": "str", "double": "float", "int": "int", "bool": "bool"}[type.name]
-    assert not type.values or value in type.values
+    assert not type.values or value in type.values or (type.others and str(value).startswith(type.others))
 
 
 class Bomb(NamedTuple):

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nightlight.core.assessment import Assessment
 from nightlight.core.case import Finding, Verdict
 from nightlight.core.decision import (
     Act,
@@ -28,8 +29,9 @@ from nightlight.core.decision import (
 )
 from nightlight.core.event import AgeBand, ContactRequest, EventBase, MediaScreened, Party, ReportCategory, Session, UserReport
 from nightlight.core.features import Features
-from nightlight.core.fingerprint import BankKind, FingerprintKind
+from nightlight.core.fingerprint import BankAction, BankKind, FingerprintKind, Match
 from nightlight.core.harm import Harm, Level
+from nightlight.core.signal import FLOOD, FLOOD_GOES_ON, Evidence, Subject, SubjectKind
 from nightlight.policy import Policy, default_rules, instruct
 from nightlight.policy.judged import Moved
 from nightlight.policy.resolve import addressed
@@ -114,13 +116,157 @@ def test_the_very_same_bytes_as_known_material_are_blocked(bank: BankKind) -> No
         (match(FingerprintKind.PDQ, BankKind.OWN, 20),),
         (match(bank=BankKind.QUARANTINE),),
         (match(FingerprintKind.PDQ, BankKind.OWN, 0), match(bank=BankKind.QUARANTINE)),
-        (match(), match(bank=BankKind.NEGATIVE)),
+        (match(), match(FingerprintKind.MD5, BankKind.NEGATIVE)),
+        (msgspec.structs.replace(match(), action=BankAction.HOLD),),
+        (msgspec.structs.replace(match(), paused=True),),
+        (msgspec.structs.replace(match(FingerprintKind.PDQ), derived=True),),
     ],
 )
 def test_a_likeness_a_report_or_a_doubt_is_held_for_a_person(matches: tuple[object, ...]) -> None:
     decision = decide(DEFAULT, media(), (None, assessment(Harm.KNOWN_MATERIAL)), features=matched(*matches))
-    assert decision.actions[0] == HoldContent(rule="known-material-likeness")
+    assert decision.actions[0] == HoldContent(rule="known-material-held")
     assert of(decision, OpenCase)
+
+
+@pytest.mark.parametrize(
+    "matches",
+    [(match(), match(bank=BankKind.NEGATIVE)), (msgspec.structs.replace(match(), action=BankAction.COUNT),)],
+)
+def test_what_is_silenced_or_only_counted_is_delivered_whatever_its_item_has_gathered(matches: tuple[Match, ...]) -> None:
+    assert decide(DEFAULT, media(), (None, assessment(Harm.KNOWN_MATERIAL)), features=matched(*matches)).actions == (Allow(),)
+
+
+def test_a_bank_to_be_reviewed_opens_a_case_and_holds_nothing() -> None:
+    reviewed = msgspec.structs.replace(match(), action=BankAction.REVIEW)
+    decision = decide(DEFAULT, media(), (None, assessment(Harm.KNOWN_MATERIAL)), features=matched(reviewed))
+    assert decision.actions[0] == Allow() and [c.queue for c in of(decision, OpenCase)] == ["media"]
+
+
+def _about_the_item(actor: str | None, *evidence: Evidence) -> Assessment:
+    found = assessment(Harm.KNOWN_MATERIAL, actor=actor, subject=Subject(SubjectKind.MEDIA, "ours/1"))
+    return msgspec.structs.replace(found, contributions=(msgspec.structs.replace(found.contributions[0], evidence=evidence),))
+
+
+@pytest.mark.parametrize("cue", [FLOOD, FLOOD_GOES_ON, None])
+def test_a_flood_is_an_urgent_case_once(cue: str | None) -> None:
+    about = _about_the_item(None, Evidence("m1", "a flood", cue=cue), Evidence("earlier", "a flood", cue=FLOOD))
+    decision = DEFAULT.decide(media(), Features(), ALL, [(about, about)], limited=False, now=NOW, late=True)
+    assert (("media", 0) in [(c.queue, c.priority) for c in of(decision, OpenCase)]) is (cue == FLOOD)
+    assert bool(of(decision, Notify)) is (cue == FLOOD)
+    assert not of(decision, LimitContact)
+
+
+HARSH = """
+[[rule]]
+id = "harsh"
+on = { harms = ["known_material"], level = "low" }
+actions = [{ action = "limit_contact" }]
+
+[[rule]]
+id = "harsh-always"
+always = true
+on = { kinds = ["media"] }
+condition = "match.present"
+actions = [{ action = "limit_contact" }]
+
+[[rule]]
+id = "harsh-by-fact"
+always = true
+on = { kinds = ["media"], facts = ["media_matched"] }
+actions = [{ action = "limit_contact" }]
+"""
+
+
+@pytest.mark.parametrize(
+    ("found", "limits"),
+    [
+        ((match(),), True),
+        ((match(FingerprintKind.PDQ, BankKind.OWN, 20),), True),
+        ((match(bank=BankKind.QUARANTINE),), False),
+        ((msgspec.structs.replace(match(), paused=True),), False),
+        ((msgspec.structs.replace(match(FingerprintKind.PDQ), derived=True),), False),
+        ((msgspec.structs.replace(match(), action=BankAction.REVIEW),), False),
+        ((msgspec.structs.replace(match(), action=BankAction.COUNT),), False),
+        ((match(), match(bank=BankKind.NEGATIVE)), False),
+        ((match(bank=BankKind.NEGATIVE),), False),
+    ],
+)
+def test_no_rule_limits_an_account_for_what_may_not_count_against_it(found: tuple[Match, ...], limits: bool) -> None:
+    rules = policy(HARSH)
+    for actor in ("adult", None):
+        about = _about_the_item(actor)
+        assert bool(of(decide(rules, media(), (None, about), features=matched(*found)), LimitContact)) is limits
+    assert bool(of(decide(rules, media(), features=matched(*found)), LimitContact)) is limits
+
+
+BLOCKING = HARSH.replace("limit_contact", "block_content")
+
+
+@pytest.mark.parametrize(
+    ("found", "content"),
+    [
+        ((match(),), BlockContent),
+        ((match(FingerprintKind.PDQ, BankKind.OWN, 20),), BlockContent),
+        ((match(bank=BankKind.QUARANTINE),), HoldContent),
+        ((msgspec.structs.replace(match(), paused=True),), HoldContent),
+        ((msgspec.structs.replace(match(FingerprintKind.PDQ), derived=True),), HoldContent),
+        ((msgspec.structs.replace(match(), action=BankAction.HOLD),), HoldContent),
+        ((msgspec.structs.replace(match(), action=BankAction.REVIEW),), Allow),
+        ((msgspec.structs.replace(match(), action=BankAction.COUNT),), Allow),
+        ((match(), match(bank=BankKind.NEGATIVE)), Allow),
+        ((match(bank=BankKind.NEGATIVE),), Allow),
+    ],
+)
+def test_no_rule_does_more_to_the_content_than_its_match_allows(found: tuple[Match, ...], content: type[Action]) -> None:
+    rules = policy(BLOCKING)
+    for moved in ([(None, _about_the_item("adult"))], []):
+        for fallback in (False, True):
+            told = rules if not fallback else policy(BLOCKING.replace("block_content", "hold_content"))
+            (done,) = [
+                a
+                for a in decide(told, media(), *moved, features=matched(*found)).actions
+                if isinstance(a, BlockContent | HoldContent | Allow)
+            ]
+            assert isinstance(done, HoldContent if fallback and content is BlockContent else content)
+
+
+def test_a_weak_match_takes_nothing_from_what_holds_without_it() -> None:
+    rules = policy("""
+[[rule]]
+id = "not-a-false-one"
+on = { harms = ["grooming"], level = "low" }
+condition = "!match.negative"
+actions = [{ action = "block_content" }, { action = "limit_contact" }]
+
+[[rule]]
+id = "elsewhere"
+on = { harms = ["grooming"], level = "low" }
+condition = "match.present"
+actions = [{ action = "block_content" }, { action = "limit_contact" }]
+""")
+    trial = matched(msgspec.structs.replace(match(), action=BankAction.COUNT))
+    decision = decide(rules, media(), (None, assessment(Harm.GROOMING, Level.HIGH)), features=trial)
+    assert [a.rule for a in (*of(decision, BlockContent), *of(decision, LimitContact))] == ["not-a-false-one"] * 2
+
+
+def test_what_a_picture_gathers_over_all_accounts_limits_none_of_them_later() -> None:
+    for actor in ("adult", "another", None):
+        moved = (None, _about_the_item(actor, Evidence("m1", "a flood", cue=FLOOD)))
+        late = policy(HARSH).decide(media(), Features(), ALL, [moved], limited=False, now=NOW, late=True)
+        assert not of(late, LimitContact)
+
+
+def test_a_person_who_confirmed_it_is_not_held_back() -> None:
+    rules = policy("""
+[[rule]]
+id = "confirmed"
+requires_verdict = true
+on = { harms = ["known_material"] }
+actions = [{ action = "limit_contact" }]
+""")
+    verdict = Verdict(case="case", reviewer="r", finding=Finding.CONFIRMED, reason="seen", at=NOW)
+    held = matched(match(bank=BankKind.QUARANTINE))
+    assert of(decide(rules, media(), (None, _about_the_item("adult")), features=held, verdict=verdict), LimitContact)
 
 
 def test_while_contact_is_limited_only_what_may_reach_a_minor_is_held() -> None:

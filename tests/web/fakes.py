@@ -12,10 +12,24 @@ import msgspec
 
 from nightlight.core.case import Case
 from nightlight.core.decision import Allow, Decision, Instruction, Nudge, To
-from nightlight.core.errors import Conflict, Invalid, NightlightError, NotFound, TooLarge, Unauthenticated
+from nightlight.core.errors import Conflict, Denied, Invalid, NightlightError, NotFound, TooLarge, Unauthenticated
 from nightlight.core.event import EventBase, MediaScreened
-from nightlight.core.fingerprint import Bank, BankItem, Fingerprint, FingerprintKind, Match
+from nightlight.core.exchange import Exchange, ExchangeState
+from nightlight.core.fingerprint import (
+    Applied,
+    Bank,
+    BankItem,
+    BankVersion,
+    Fingerprint,
+    FingerprintKind,
+    IndexStatus,
+    ItemVerdict,
+    Match,
+    NewItem,
+    Standing,
+)
 from nightlight.core.harm import Harm, Level
+from nightlight.core.self_report import SelfReport, SelfReportState, check_pictures, code_from, read_code
 from nightlight.core.services import (
     Answer,
     Caller,
@@ -155,6 +169,7 @@ class FakeBanks:
         self.held: dict[str, dict[str, BankItem]] = {}
         self.by: list[str] = []
         self.hashed: list[bytes] = []
+        self.given: list[ItemVerdict] = []
 
     def banks(self) -> Sequence[Bank]:
         return list(self.all.values())
@@ -167,35 +182,97 @@ class FakeBanks:
         self.held[bank.name] = {}
         return self.all[bank.name]
 
-    def change(self, name: str, by: str, *, threshold: int | None = None, enabled: bool | None = None, note: str | None = None) -> Bank:
-        bank = self._bank(name)
-        told = {"threshold": threshold, "enabled": enabled, "note": note}
-        self.all[name] = msgspec.structs.replace(bank, **{key: value for key, value in told.items() if value is not None})
+    def change(self, name: str, by: str, *, lead: bool = False, **told: Any) -> Bank:
+        if told.get("authority") is False and not lead:
+            raise Denied("only a lead")
+        self.all[name] = msgspec.structs.replace(self._bank(name), **told)
         return self.all[name]
 
     def items(self, bank: str, after: str | None = None, most: int = 100) -> Sequence[BankItem]:
         self._bank(bank)
         return [item for key, item in sorted(self.held[bank].items()) if after is None or key > after][:most]
 
-    def add(
-        self, bank: str, fingerprints: Sequence[Fingerprint], by: str, *, labels: Sequence[str] = (), source: str | None = None
-    ) -> BankItem:
+    def item(self, bank: str, item: str) -> BankItem:
+        return self._item(bank, item)
+
+    def add(self, bank: str, fingerprints: Sequence[Fingerprint], by: str, **told: Any) -> BankItem:
         self._bank(bank)
         key = f"item_{len(self.held[bank]):06d}"
-        item = BankItem(id=key, bank=bank, fingerprints=tuple(fingerprints), labels=tuple(labels), source=source, created_at=NOW)
+        item = BankItem(id=key, bank=bank, fingerprints=tuple(fingerprints), created_at=NOW, proposed_by=by, **told)
         self.held[bank][key] = item
         return item
 
-    def add_bytes(self, bank: str, data: bytes, by: str, *, labels: Sequence[str] = (), source: str | None = None) -> BankItem:
+    def add_bytes(self, bank: str, data: bytes, by: str, **told: Any) -> BankItem:
         self.hashed.append(data)
-        found = Fingerprint(FingerprintKind.SHA256, hashlib.sha256(data).hexdigest())
-        return self.add(bank, [found], by, labels=labels, source=source)
+        return self.add(bank, [Fingerprint(FingerprintKind.SHA256, hashlib.sha256(data).hexdigest())], by, **told)
+
+    def apply(self, bank: str, put: Sequence[NewItem], withdraw: Sequence[str], by: str) -> Applied:
+        raise NotImplementedError
+
+    def approve(self, bank: str, item: str, by: str, *, lead: bool = False) -> BankItem:
+        held = self._item(bank, item)
+        if held.proposed_by == by:
+            raise Denied("it takes another person than the one who proposed it")
+        self.held[bank][item] = msgspec.structs.replace(held, approved_by=by, overrides_authority=lead)
+        return self.held[bank][item]
+
+    def verdict(self, bank: str, item: str, confirm: bool, by: str, note: str = "") -> ItemVerdict:
+        source = self._item(bank, item).source
+        given = ItemVerdict(id=len(self.given), bank=bank, item=item, source=source, confirm=confirm, by=by, note=note, at=NOW)
+        self.given.append(given)
+        return given
+
+    def verdicts(self, bank: str, item: str) -> Sequence[ItemVerdict]:
+        return list({v.by: v for v in self.given if (v.bank, v.item) == (bank, item)}.values())
+
+    def standing(self, bank: str, items: Sequence[str]) -> Mapping[str, Standing]:
+        return {
+            item: Standing(
+                seen=3,
+                confirmed=len([v for v in self.verdicts(bank, item) if v.confirm]),
+                denied=len([v for v in self.verdicts(bank, item) if not v.confirm]),
+            )
+            for item in items
+        }
+
+    def unsent_verdicts(self, bank: str, most: int = 100) -> Sequence[ItemVerdict]:
+        return self.given[:most]
+
+    def mark_sent(self, bank: str, verdicts: Sequence[int]) -> None:
+        raise NotImplementedError
+
+    def pause(self, bank: str, item: str, by: str, note: str = "") -> BankItem:
+        self.held[bank][item] = msgspec.structs.replace(self._item(bank, item), paused_at=NOW)
+        return self.held[bank][item]
+
+    def resume(self, bank: str, item: str, by: str, note: str = "") -> BankItem:
+        held = self._item(bank, item)
+        if held.paused_at is not None and not note:
+            raise Conflict("nobody has judged it since it was paused", field="note")
+        self.held[bank][item] = msgspec.structs.replace(held, paused_at=None)
+        return self.held[bank][item]
+
+    def derive(self, bank: str, item: str, data: bytes, by: str) -> BankItem | None:
+        self.hashed.append(data)
+        return BankItem(id="crop_1", bank=bank, fingerprints=(), derived_from=item) if data == b"bytes of a picture" else None
+
+    def versions(self, bank: str, most: int = 100) -> Sequence[BankVersion]:
+        self._bank(bank)
+        return [BankVersion(bank=bank, version=1, at=NOW, by="key_all", what="bank.create")]
+
+    def rollback(self, bank: str, version: int, by: str) -> Bank:
+        if version != 1:
+            raise NotFound("no such version", field="version")
+        return self._bank(bank)
+
+    def expire(self, now: datetime) -> int:
+        return 0
 
     def set_item_enabled(self, bank: str, item: str, enabled: bool, by: str) -> BankItem:
         self.held[bank][item] = msgspec.structs.replace(self._item(bank, item), enabled=enabled)
         return self.held[bank][item]
 
-    def remove(self, bank: str, item: str, by: str) -> None:
+    def remove(self, bank: str, item: str, by: str, *, forget: bool = False) -> None:
         self._item(bank, item)
         del self.held[bank][item]
 
@@ -221,6 +298,94 @@ class FakeBanks:
         if item not in self.held[bank]:
             raise NotFound("there is no such item", field="item")
         return self.held[bank][item]
+
+
+class FakeLookUps:
+    def __init__(self, banks: FakeBanks) -> None:
+        self._banks = banks
+        self.asked: list[int] = []
+
+    def look_up(self, queries: Sequence[Sequence[Fingerprint]]) -> Sequence[Sequence[Match]]:
+        self.asked.append(len(queries))
+        return [self._banks.match(fingerprints) for fingerprints in queries]
+
+
+class FakeIndex:
+    """`stall` leaves merges undone."""
+
+    def __init__(self) -> None:
+        self.by: list[str] = []
+        self.stall = False
+        self.fault: Exception | None = None
+
+    def status(self) -> IndexStatus:
+        return IndexStatus(
+            fingerprints={FingerprintKind.PDQ: 12},
+            segments=(9,),
+            scanned=3,
+            struck=0,
+            file_bytes=4096,
+            veiled=True,
+            merging=self.stall,
+            verified=True,
+            trouble=None,
+            mended=None,
+        )
+
+    def merge(self, by: str) -> Future[IndexStatus]:
+        if self.fault is not None:
+            raise self.fault
+        self.by.append(by)
+        future: Future[IndexStatus] = Future()
+        if not self.stall:
+            future.set_result(self.status())
+        return future
+
+    def verify(self) -> IndexStatus:
+        return self.status()
+
+
+class FakeExchanges:
+    def __init__(self) -> None:
+        self.all: dict[str, Exchange] = {}
+        self.credentials: dict[str, dict[str, str]] = {}
+        self.by: list[str] = []
+        self.running: set[str] = set()
+
+    def list(self) -> Sequence[ExchangeState]:
+        return [self.status(name) for name in sorted(self.all)]
+
+    def status(self, name: str) -> ExchangeState:
+        if name not in self.all:
+            raise NotFound("no such exchange", field="name")
+        return ExchangeState(exchange=self.all[name], running=name in self.running, due_at=NOW)
+
+    def create(self, exchange: Exchange, by: str, credentials: Mapping[str, str] | None = None) -> Exchange:
+        if exchange.name in self.all:
+            raise Conflict("there is an exchange of this name", field="name")
+        self.by.append(by)
+        self.credentials[exchange.name] = dict(credentials or {})
+        self.all[exchange.name] = msgspec.structs.replace(exchange, credentials=tuple(sorted(credentials or {})), created_at=NOW)
+        return self.all[exchange.name]
+
+    def change(self, name: str, by: str, **given: Any) -> Exchange:
+        self.status(name)
+        self.by.append(by)
+        credentials = given.pop("credentials")
+        if credentials is not None:
+            self.credentials[name] = credentials
+        self.all[name] = msgspec.structs.replace(self.all[name], **{k: v for k, v in given.items() if v is not None})
+        return self.all[name]
+
+    def remove(self, name: str, by: str) -> None:
+        self.status(name)
+        del self.all[name]
+
+    def start(self, name: str, by: str) -> ExchangeState:
+        if self.status(name).running:
+            raise Conflict("it is being fetched just now", field="name")
+        self.running.add(name)
+        return self.status(name)
 
 
 class FakeKeys:
@@ -290,6 +455,63 @@ class FakeOutbox:
         self.replayed.append((key, by))
 
 
+class FakeSelfReports:
+    """Codes are numbered; `fault` is raised by everything."""
+
+    def __init__(self) -> None:
+        self.sent: dict[str, tuple[tuple[Fingerprint, ...], ...]] = {}
+        self.codes: dict[str, SelfReport] = {}
+        self.fault: Exception | None = None
+
+    def submit(self, once: str, pictures: Sequence[Sequence[Fingerprint]]) -> str:
+        if self.fault is not None:
+            raise self.fault
+        found = check_pictures(pictures)
+        if self.sent.setdefault(once, found) != found:
+            raise Conflict("this was sent before with other pictures", field="once")
+        code = code_from(bytes.fromhex(once))
+        self.codes.setdefault(
+            code,
+            SelfReport(
+                id=f"report_{once[:6]}", state=SelfReportState.RECEIVED, pictures=len(found), created_at=NOW, changed_at=NOW, expires_at=NOW
+            ),
+        )
+        return code
+
+    def state(self, code: str) -> SelfReportState:
+        return self._find(code).state
+
+    def withdraw(self, code: str) -> SelfReportState:
+        found = self._find(code)
+        self.codes[read_code(code)] = msgspec.structs.replace(found, state=SelfReportState.WITHDRAWN)
+        return SelfReportState.WITHDRAWN
+
+    def waiting(self, after: str | None = None, most: int = 100) -> Sequence[SelfReport]:
+        open_ = (SelfReportState.RECEIVED, SelfReportState.LOOKING)
+        return sorted((r for r in self.codes.values() if r.state in open_ and r.id > (after or "")), key=lambda r: r.id)[:most]
+
+    def look(self, id: str, by: str) -> SelfReport:
+        return self._move(id, SelfReportState.LOOKING, None)
+
+    def finish(self, id: str, by: str, *, keep: bool) -> SelfReport:
+        return self._move(id, SelfReportState.FINISHED, keep)
+
+    def _move(self, id: str, state: SelfReportState, kept: bool | None) -> SelfReport:
+        for code, report in self.codes.items():
+            if report.id == id and report.state is not SelfReportState.WITHDRAWN:
+                self.codes[code] = msgspec.structs.replace(report, state=state, kept=kept)
+                return self.codes[code]
+        raise NotFound("no such report", field="id")
+
+    def _find(self, code: str) -> SelfReport:
+        if self.fault is not None:
+            raise self.fault
+        found = self.codes.get(read_code(code))
+        if found is None:
+            raise NotFound("this code is not known", field="code")
+        return found
+
+
 class FakeStatus:
     def __init__(self) -> None:
         self.checks = [
@@ -356,20 +578,28 @@ class Fakes:
         self.events = FakeEvents()
         self.media = FakeMedia(self.events)
         self.banks = FakeBanks()
+        self.lookups = FakeLookUps(self.banks)
+        self.index = FakeIndex()
+        self.exchanges = FakeExchanges()
         self.keys = FakeKeys()
         self.cases = FakeCases()
         self.outbox = FakeOutbox()
         self.status = FakeStatus()
+        self.self_reports = FakeSelfReports()
         self.services = Services(
             events=self.events,
             media=self.media,
             banks=self.banks,
+            exchanges=self.exchanges,
             keys=self.keys,
             cases=self.cases,
             outbox=self.outbox,
             status=self.status,
+            lookups=self.lookups,
+            index=self.index,
             now=lambda: NOW,
             endpoints=frozenset({"ops", "safety"}),
+            self_reports=self.self_reports,
         )
 
 

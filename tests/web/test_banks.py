@@ -129,8 +129,8 @@ def test_items_are_listed_page_by_page(banked: tuple[Fakes, Client]) -> None:
     problem(client.get("/v1/banks/other/items"), 404, "not_found")
 
 
-@pytest.mark.parametrize("path", ["/v1/banks/known/items", "/v1/fingerprints:match"])
-def test_a_fingerprint_has_the_length_of_its_kind(path: str, banked: tuple[Fakes, Client]) -> None:
+@pytest.mark.parametrize(("path", "most"), [("/v1/banks/known/items", 1024), ("/v1/fingerprints:match", 512)])
+def test_a_fingerprint_has_the_length_of_its_kind(path: str, most: int, banked: tuple[Fakes, Client]) -> None:
     _, client = banked
     for found, field in (
         ({"kind": "sha256", "value": "ab" * 16}, "fingerprints[1].value"),
@@ -138,10 +138,11 @@ def test_a_fingerprint_has_the_length_of_its_kind(path: str, banked: tuple[Fakes
         ({"kind": "sha256", "value": "ab" * 31 + "a\n"}, "fingerprints[1].value"),
         ({"kind": "sha256", "value": "AB" * 32}, "fingerprints[1].value"),
         ({"kind": "crc", "value": "ab" * 32}, "fingerprints[1].kind"),
+        ({"kind": "x-other", "value": "AB" * 32}, "fingerprints[1].value"),
     ):
         assert problem(client.post(path, json={"fingerprints": [SHA, found]}), 400, "invalid")["field"] == field
     problem(client.post(path, json={"fingerprints": []}), 400, "invalid")
-    assert problem(client.post(path, json={"fingerprints": [SHA] * 65}), 413, "too_large")["field"] == "fingerprints"
+    assert problem(client.post(path, json={"fingerprints": [SHA] * (most + 1)}), 413, "too_large")["field"] == "fingerprints"
 
 
 def test_a_picture_is_banked_by_its_bytes(banked: tuple[Fakes, Client]) -> None:

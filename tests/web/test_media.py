@@ -18,7 +18,7 @@ from nightlight.web import WebConfig, create_app
 from tests.web.client import BASE, BOUNDARY, END, Client, part, problem, service, upload
 from tests.web.fakes import Fakes, message, screened, too_large
 
-SMALL = WebConfig(max_media=1000, max_body=2000, body_deadline_s=5)
+SMALL = WebConfig(max_media=1000, max_video=3000, max_files=4, max_files_bytes=2500, max_body=2000, body_deadline_s=5)
 MEDIA = {"kind": "media", "id": "p1", "at": "2026-03-01T19:29:58Z", "actor": {"account": "kim"}}
 SHA = {"kind": "sha256", "value": "ab" * 32}
 
@@ -35,11 +35,11 @@ def test_an_upload_is_screened_and_answered_at_once() -> None:
 def test_what_was_read_of_the_bytes_is_told_to_every_key() -> None:
     fakes, client = service(None, Scope.EVENTS_WRITE)
     answer = client.multipart("/v1/media:screen", upload(screened(), b"\xff\xd8")).json()
-    assert answer["media"] == {"media_type": "image/jpeg", "unreadable": None}
+    assert answer["media"] == {"media_type": "image/jpeg", "unreadable": None, "exact_only": False}
     assert client.get("/v1/decisions/m1").json() == answer
     fakes.media.unreadable = "the file is cut short"
     answer = client.multipart("/v1/media:screen", upload(screened("m2"), b"\xff\xd8")).json()
-    assert answer["media"] == {"media_type": None, "unreadable": "the file is cut short"}
+    assert answer["media"] == {"media_type": None, "unreadable": "the file is cut short", "exact_only": False}
     assert "media" not in client.post("/v1/events", json=message()).json()
 
 
@@ -149,10 +149,10 @@ ONE_MORE = part("event", EVENT) + part("file", b"x")
 @pytest.mark.parametrize(
     ("body", "field", "said"),
     [
-        (part("evnet", EVENT) + part("file", b"x") + END, "evnet", "only these parts are read: event, file"),
-        (ONE_MORE + part("note", b"x") + END, "note", "only these parts are read: event, file"),
-        (ONE_MORE + part("WORDS of somebody", b"x") + END, None, "only these parts are read: event, file"),
-        (ONE_MORE + part("file", b"y") + END, "file", "given twice"),
+        (part("evnet", EVENT) + part("file", b"x") + END, "evnet", "only these parts are read: event, events, file"),
+        (ONE_MORE + part("note", b"x") + END, "note", "only these parts are read: event, events, file"),
+        (ONE_MORE + part("WORDS of somebody", b"x") + END, None, "only these parts are read: event, events, file"),
+        (ONE_MORE + part("file", b"y") + END, "file", "given twice; several files go with the part `events`"),
         (part("event", EVENT) + END, "file", "this part is missing or empty"),
         (BAD["a huge header"], None, "a header of a part has more than 1024 bytes"),
         (BAD["many headers"], None, "a part has more than 8 headers"),

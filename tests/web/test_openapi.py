@@ -53,7 +53,7 @@ def test_every_operation_says_what_it_needs_and_answers(path: str, method: str, 
     if "requestBody" in op:
         assert {"400", "408", "413", "415"} <= op["responses"].keys()
     names = [parameter["name"] for parameter in op.get("parameters", ()) if parameter["in"] == "path"]
-    assert names == [step[1:-1] for step in path.split("/") if step.startswith("{")]
+    assert names == [step[1:].partition("}")[0] for step in path.split("/") if step.startswith("{")]
 
 
 def test_operation_names_are_unique() -> None:
@@ -87,6 +87,10 @@ BEYOND_SCHEMA = (
     "got `float`",  # JSON Schema calls 11.0 an integer; we do not
     "may not hold the character U+0000",
     "surrogate",
+    "no picture has such a hash",  # how many bits are set
+    "as many files as events",
+    "has a typing mistake",  # a code's last sign is computed from the others
+    "is sent without pdq",  # two fields again
     "configured webhook endpoint",  # the description is the same whatever is configured
 )
 
@@ -107,6 +111,6 @@ def test_the_app_is_as_described(case: schemathesis.Case[Any]) -> None:
     answer = case.call(headers=headers)
     semantic = answer.status_code == 400 and any(words in answer.text for words in BEYOND_SCHEMA)
     excluded: list[Any] = [positive_data_acceptance] if semantic else []
-    if answer.status_code == 200 and "results" in answer.json():
+    if answer.status_code == 200 and "json" in str(answer.headers["content-type"]) and "results" in answer.json():
         excluded.append(negative_data_rejection)  # a bad entry is refused at its position, and the batch is answered all the same
     case.validate_response(answer, headers=headers, excluded_checks=excluded)

@@ -6,9 +6,11 @@ import re
 from pathlib import Path
 
 from nightlight.core.event import MAX_TARGETS, MAX_TEXT
+from nightlight.core.fingerprint import MAX_FINGERPRINTS
 from nightlight.core.services import Scope
 from nightlight.web import WebConfig, create_app
 from nightlight.web.api.openapi import documented
+from nightlight.web.api.wire import MAX_QUERIES
 from nightlight.web.guards import SCOPES
 from nightlight.web.problems import STATUS
 from nightlight.web.serve import HEADER_TIMEOUT_MS, MOST_CONNECTIONS
@@ -50,6 +52,9 @@ def test_the_numbers_are_those_of_the_code() -> None:
         config.max_batch_body,
         config.max_batch,
         config.max_media,
+        config.max_video,
+        config.max_files_bytes,
+        MAX_FINGERPRINTS,
         config.page_rate_per_minute,
         MAX_TEXT,
         MAX_TARGETS,
@@ -57,6 +62,8 @@ def test_the_numbers_are_those_of_the_code() -> None:
         assert f"{number:,}" in LIMITS
     for line, most in (
         ("uploads in memory at once", config.max_uploads),
+        ("look-ups of one request", MAX_QUERIES),
+        ("files, or media events, of one request", config.max_files),
         ("connections at once", MOST_CONNECTIONS),
         ("time for the headers to arrive", HEADER_TIMEOUT_MS / 1000),
         ("time for a body to arrive", config.body_deadline_s),

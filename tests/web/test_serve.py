@@ -58,7 +58,7 @@ def running() -> Iterator[tuple[Fakes, httpx.Client]]:
     fakes = Fakes()
     key = fakes.keys.add("all", *Scope)
     with (
-        served(fakes, WebConfig(max_media=100_000)) as (address, _),
+        served(fakes, WebConfig(max_media=100_000, max_video=200_000, max_files_bytes=200_000)) as (address, _),
         httpx.Client(base_url=address, headers={"authorization": f"Bearer {key}"}, trust_env=False) as client,
     ):
         yield fakes, client

@@ -32,8 +32,8 @@ class Background:
         """Before `start` only."""
         self._chores.append(_Chore(period.total_seconds(), work, name, 0.0))
 
-    def start(self) -> None:
-        self._thread = threading.Thread(target=self._run, name="nightlight-background", daemon=True)
+    def start(self, name: str = "nightlight-background") -> None:
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
     def stop(self) -> None:

@@ -11,16 +11,21 @@ from typing import Any
 
 import structlog
 
-from nightlight.adapters.index import FlatIndex
+from nightlight.adapters.index import MultiIndex
+from nightlight.adapters.index.foreign import beside, load_kinds
 from nightlight.adapters.sealer import KeyFileSealer
 from nightlight.adapters.store import Database, database_exists, open_database
+from nightlight.adapters.store.engine import INDEX_FOLDER
+from nightlight.adapters.store.self_reports import Kept
 from nightlight.adapters.webhook import Dispatcher
 from nightlight.app import logs
 from nightlight.app import settings as configuration
 from nightlight.app.background import Background
 from nightlight.app.engine import Engine
 from nightlight.app.events import Events
+from nightlight.app.exchanges import ExchangeMetrics, Exchanges
 from nightlight.app.harness import sensors
+from nightlight.app.index import IndexAdmin, LookUps
 from nightlight.app.media_lane import MediaLane
 from nightlight.app.passage import Admitted
 from nightlight.app.pipeline import Parts, Pipeline
@@ -31,20 +36,26 @@ from nightlight.app.settings import Settings
 from nightlight.app.stats import Stats
 from nightlight.app.status import Status
 from nightlight.core.clock import Clock, SystemClock
-from nightlight.core.detect import Detector
+from nightlight.core.detect import Detector, Key, decode_state
 from nightlight.core.errors import Invalid, NightlightError
+from nightlight.core.fingerprint import Fingerprint
 from nightlight.core.ids import Pseudonymiser
 from nightlight.core.services import Answer, Services
 from nightlight.detectors import discover
 from nightlight.policy import JurisdictionGate, load_table
 from nightlight.policy.gate import Table
-from nightlight.senses.media import Decoders, ScreenedMedia, screen_bytes, workers
+from nightlight.senses.media import Decoders, ScreenedMedia, derived_crops, screen_bytes, workers
 
 log = structlog.get_logger("nightlight.app")
 
 KEY_FILE = "keys.json"
+KNOWN_MEDIA = "known_media"
+EXPIRY = timedelta(seconds=5)
+"""How soon a banked item is gone after its time; a look costs an indexed query or two a bank."""
 DECODERS = 2
 """Uploads decoded at once, each in a process of its own."""
+INDEX_TENDED = timedelta(seconds=2)
+"""How often it is seen whether another process has written the index's files anew."""
 
 
 class Nightlight:
@@ -75,18 +86,22 @@ class Nightlight:
 
     def _build(self, settings: Settings, clock: Clock, detectors: dict[str, Detector] | None) -> None:
         home = self.home
-        self.index = FlatIndex()
+        self.foreign = load_kinds()
+        self.lasting = MultiIndex(home / INDEX_FOLDER, key=self.sealer.derive("index"))
+        self.index = beside(self.lasting, self.foreign.kinds)
         self.decoders = Decoders(DECODERS)
-        self.banks = self.database.banks(self.index, lambda data: self._screen(data).fingerprints)
+        self.banks = self.database.banks(self.index, self._to_bank, deriver=self._derive, seen=self._seen)
+        self.exchanges = Exchanges(self.database.exchanges, self.banks, clock.now)
         self.keys = self.database.keys
         self.discovery = discover()
         self.detectors = dict(self.discovery.detectors) if detectors is None else detectors
         self.gate = JurisdictionGate(_table(home / settings.gate) if settings.gate else None, home=settings.place)
         self.policies = Policies(self.database.policies)
         self.stats = Stats(clock.now)
+        self.stats.registry.register(ExchangeMetrics(self.exchanges))
 
         endpoints = configuration.endpoints(settings)
-        self.senses = Senses(sensors(self.index))
+        self.senses = Senses(sensors(self.banks))
         self.parts = Parts(
             store=self.database.pipeline,
             sealer=self.sealer,
@@ -102,7 +117,7 @@ class Nightlight:
             endpoints=frozenset(endpoints),
         )
         self.pipeline = Pipeline(self.parts)
-        self.second_hop = SecondHop(self.parts)
+        self.second_hop = SecondHop(self.parts, self.banks.pause)
         self.engine = Engine(self.pipeline.process, self.second_hop.run, self._answered)
         self.events = Events(self.engine, self.database.pipeline, self.sealer, self.pseudonymiser, clock, helplines=settings.helplines)
         self.media = MediaLane(
@@ -117,17 +132,35 @@ class Nightlight:
         )
         self.dispatcher = Dispatcher(self.database.outbox, endpoints, clock)
         self.background = Background()
+        # What other processes changed is to be seen within a second, whatever a sweep or a merge takes.
+        self.news = Background()
+        self.lookups = LookUps(self.banks)
+        self.index_admin = IndexAdmin(self.lasting, self.database.audit, clock)
+        page = settings.self_reports
+        self.self_reports = self.database.self_reports(
+            self.banks,
+            Kept(
+                waiting=timedelta(days=page.waiting_days),
+                finished=timedelta(days=page.finished_days),
+                kept=timedelta(days=page.kept_days),
+                an_hour=page.an_hour,
+            ),
+        )
         self.status = Status(self)
         self.services = Services(
             events=self.events,
             media=self.media,
             banks=self.banks,
+            exchanges=self.exchanges,
             keys=self.keys,
             cases=self.database.cases,
             outbox=self.database.outbox,
             status=self.status,
+            lookups=self.lookups,
+            index=self.index_admin,
             now=clock.now,
             endpoints=frozenset(endpoints),
+            self_reports=self.self_reports,
         )
         self._started = False
 
@@ -136,23 +169,48 @@ class Nightlight:
         if not self._started:
             self._started = True
             self.database.lifecycle.after_restore("system")  # a restore brings erased people back: first of all they go again
+            self.banks.expire(self.clock.now())  # what is due matches nothing from the first event on
             self.engine.start()
             self.media.resume()
         if background:
             threading.Thread(target=self._warm_up, name="nightlight-warm-up", daemon=True).start()
             self.dispatcher.start()
             sweep = timedelta(minutes=self.settings.retention.sweep_minutes)
-            self.background.every(timedelta(seconds=0.5), self.banks.refresh, "banks")
-            self.background.every(timedelta(seconds=0.5), self.policies.refresh, "policies")
+            self.news.every(timedelta(seconds=0.5), self.banks.refresh, "banks")
+            self.news.every(timedelta(seconds=0.5), self.policies.refresh, "policies")
+            self.background.every(EXPIRY, lambda: self.banks.expire(self.clock.now()), "bank expiry")
             self.background.every(sweep, lambda: self.database.lifecycle.retention(self.clock.now()), "retention")
+            self.background.every(sweep, lambda: self.lasting.tend(forget=True), "index-removals")
+            self.background.every(INDEX_TENDED, self.lasting.tend, "index")
+            self.background.every(sweep, lambda: self.self_reports.expire(self.clock.now()), "self-reports")
+            self.background.every(timedelta(seconds=20), self.exchanges.start_due, "exchanges")
             self.background.start()
+            self.news.start("nightlight-news")
         return self
+
+    def _seen(self, version: int, raw: bytes, key: Key) -> int:
+        """How often a banked item was met, as the detector of known media remembers it."""
+        detector = self.detectors.get(KNOWN_MEDIA)
+        if detector is None:
+            return 0
+        return int(getattr(decode_state(detector, version, raw, key), "times", 0))
+
+    def _derive(self, data: bytes) -> tuple[Fingerprint, ...]:
+        """Of parts of a picture that a person confirmed; where `_screen` would decode it."""
+        return self.decoders.derived_crops(data) if self._started and workers.available else derived_crops(data)
 
     def _screen(self, data: bytes, *, thorough: bool = False) -> ScreenedMedia:
         """In a confined process while anything is served; in this one for a command that hashes its operator's own files."""
         if self._started and workers.available:
             return self.decoders.screen(data, thorough=thorough)
         return screen_bytes(data, thorough=thorough)
+
+    def _to_bank(self, data: bytes) -> tuple[Fingerprint, ...]:
+        """Raises Invalid for what is no picture or video: banked by its bytes, an empty file would block every empty upload."""
+        found = self._screen(data)
+        if found.media_type is None:
+            raise Invalid("not a picture or video of a known type; bank the hashes of another file as such", field="file")
+        return found.fingerprints
 
     def _warm_up(self) -> None:
         """Compile and start what pictures need, so that no event waits behind the first one of them."""
@@ -172,11 +230,15 @@ class Nightlight:
     def close(self) -> None:
         """Finish what was accepted, then let go of everything. Safe to call twice."""
         self.background.stop()
+        self.news.stop()
+        self.exchanges.stop()
         self.dispatcher.stop()
         if self._started:
             self.media.stop()
             self.engine.stop()
         self.decoders.close()
+        self.index_admin.close()
+        self.lasting.close()
         self.database.close()
 
     def __enter__(self) -> Nightlight:

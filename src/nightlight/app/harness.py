@@ -4,30 +4,74 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
 from nightlight.adapters.index import FlatIndex
 from nightlight.app.senses import Sensed, Senses, follow_tails
 from nightlight.core.event import EventBase
 from nightlight.core.features import Features, Sense, Sensor
-from nightlight.core.fingerprint import Bank, BankItem, FingerprintIndex
+from nightlight.core.fingerprint import Bank, BankItem, Fingerprint, Match, Searcher
 from nightlight.core.services import SenseEngine
 from nightlight.senses.media import ExactMatchSensor, LikenessSensor
 from nightlight.senses.text import TextSensor
 
 
-def sensors(index: FingerprintIndex) -> list[Sensor]:
+def sensors(banks: Searcher) -> list[Sensor]:
     """Every sense this build has."""
-    return [TextSensor(), ExactMatchSensor(index), LikenessSensor(index)]
+    return [TextSensor(), ExactMatchSensor(banks), LikenessSensor(banks)]
+
+
+class _Banks:
+    """An index whose matches say what their banks and items say, as the store's do. Fills `core.fingerprint.Searcher`."""
+
+    def __init__(self) -> None:
+        self._index = FlatIndex()
+        self._banks: dict[str, Bank] = {}
+        self._items: dict[tuple[str, str], BankItem] = {}
+
+    def put(self, bank: Bank, items: Sequence[BankItem]) -> None:
+        self._index.put_bank(bank)
+        self._banks[bank.name] = bank
+        for item in items:
+            self._index.put_item(item)
+            self._items[item.bank, item.id] = item
+
+    def search(self, fingerprints: Sequence[Fingerprint]) -> list[Match]:
+        return self._told(self._index.search(fingerprints))
+
+    def search_many(self, queries: Sequence[Sequence[Fingerprint]]) -> list[list[Match]]:
+        return [self.search(fingerprints) for fingerprints in queries]
+
+    def search_exact(self, fingerprints: Sequence[Fingerprint]) -> list[Match]:
+        return self._told(self._index.search_exact(fingerprints))
+
+    def _told(self, matches: Sequence[Match]) -> list[Match]:
+        return [told for m in matches if (told := self._one(m, self._banks[m.bank], self._items[m.bank, m.item])) is not None]
+
+    @staticmethod
+    def _one(match: Match, bank: Bank, item: BankItem) -> Match | None:
+        if bank.kinds and match.kind not in bank.kinds:
+            return None
+        return replace(
+            match,
+            action=bank.action,
+            authority=bank.authority,
+            share=bank.share,
+            derived=item.derived_from is not None,
+            paused=item.paused_at is not None,
+            overrides_authority=item.overrides_authority,
+            category=item.category,
+            generated=item.generated,
+        )
 
 
 class _Harness:
     def __init__(self) -> None:
-        self._index = FlatIndex()
-        self._senses = Senses(sensors(self._index))
+        self._banks = _Banks()
+        self._senses = Senses(sensors(self._banks))
 
     def put_bank(self, bank: Bank, items: Sequence[BankItem]) -> None:
-        self._index.put_bank(bank)
-        for item in items:
-            self._index.put_item(item)
+        self._banks.put(bank, items)
 
     def features(self, events: Sequence[EventBase], *, costly: bool = True) -> list[Features]:
         def sense(batch: Sequence[Sensed]) -> None:

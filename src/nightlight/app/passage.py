@@ -15,10 +15,12 @@ from nightlight.core.decision import Action, Decision, Helpline, Instruction
 from nightlight.core.detect import Fact
 from nightlight.core.event import EventBase, MediaScreened
 from nightlight.core.features import Features
+from nightlight.core.fingerprint import FingerprintKind
 from nightlight.core.gate import Permission
 from nightlight.core.harm import Harm, Level
 from nightlight.core.services import Answer, Screening
 from nightlight.core.signal import Signal, Subject
+from nightlight.senses.media.sensors import searchable
 
 
 class Admitted(Struct, frozen=True, kw_only=True):
@@ -106,4 +108,6 @@ def screening_of(event: EventBase) -> Screening | None:
     """What was read of an upload's bytes; None where none were looked at."""
     if not isinstance(event, MediaScreened) or not event.size:
         return None
-    return Screening(media_type=event.media_type, unreadable=event.unreadable)
+    likeness = [f for f in event.fingerprints if f.kind is FingerprintKind.PDQ]
+    exact_only = bool(likeness) and not any(map(searchable, likeness))
+    return Screening(media_type=event.media_type, unreadable=event.unreadable, exact_only=exact_only)

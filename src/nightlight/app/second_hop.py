@@ -5,7 +5,7 @@ The embedded default runs it between batches, in transactions of its own, so goi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import msgspec
@@ -13,6 +13,7 @@ import structlog
 from msgspec import structs
 
 from nightlight.actions import Effects, plan
+from nightlight.app.floods import Floods, cue_of
 from nightlight.app.fold import Memory
 from nightlight.app.passage import Moved, move
 from nightlight.app.pipeline import Parts, audit_of, parties
@@ -23,7 +24,7 @@ from nightlight.core.event import Event, EventBase
 from nightlight.core.features import AccountSummary, Features
 from nightlight.core.harm import Level
 from nightlight.core.ports import AuditEntry, CaseOpening, StoredEvent, Work
-from nightlight.core.signal import Signal, Subject, SubjectKind
+from nightlight.core.signal import WITHDRAWN, Signal, Subject, SubjectKind
 
 log = structlog.get_logger("nightlight.second_hop")
 
@@ -56,8 +57,10 @@ def _look(fact: Fact) -> CaseOpening:
 
 
 class SecondHop:
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, pause: Callable[[str, str, str], object]) -> None:
+        """`pause`: what pauses an item of a bank, by whom; see `Floods`."""
         self.parts = parts
+        self._floods = Floods(parts.store, pause)
 
     def run(self) -> int:
         """Fold what is pending, in order; how many facts were absorbed."""
@@ -68,7 +71,8 @@ class SecondHop:
         while pending:
             head = self.parts.store.head(ACCOUNTS)
             try:
-                self.parts.store.commit(self._work(pending, Work(head=head, advance=len(pending))))
+                work = self._work(pending, Work(head=head, advance=len(pending)))
+                self.parts.store.commit(work)
             except StaleHead:
                 continue
             except Exception as error:
@@ -77,8 +81,18 @@ class SecondHop:
                     return self._fold(pending[:half]) + self._fold(pending[half:])
                 log.error("fact set aside", detector=pending[0][1].detector, event_id=pending[0][1].event, error=type(error).__name__)
                 self.parts.store.commit(self._set_aside(pending, Work(head=head, advance=1)))
+                return 1
+            if paused := self._floods.pause([signal for _, signal in work.signals]):
+                self._tell(paused)
             return len(pending)
         return 0
+
+    def _tell(self, facts: Sequence[Fact]) -> None:
+        """Items that were paused. Never raises: the next match, which says so itself, does as well."""
+        try:
+            self.parts.store.commit(Work(head=self.parts.store.head(ACCOUNTS), advance=0, facts=facts))
+        except Exception as error:
+            log.error("pause not told", error=type(error).__name__)
 
     def _set_aside(self, failed: Sequence[tuple[int, Fact]], work: Work) -> Work:
         """Nobody knows what these facts would have shown, so a person looks."""
@@ -97,10 +111,13 @@ class SecondHop:
         summaries: dict[str, AccountSummary] = {}
         raised: list[tuple[int, Fact, Signal]] = []
         failed: list[tuple[int, Fact]] = []
+        flooding: set[tuple[str, str | None]] = set()
         for number, fact in pending:
             detector = self.parts.detectors.get(fact.detector)
             if detector is None:  # uninstalled since: its facts have no reader any more
                 continue
+            if fact.name != WITHDRAWN and fact.key.kind is KeyKind.ACCOUNT and (fact.detector, fact.other) in flooding:
+                continue  # what a flood says of an account is not even folded, so no rule can act on it before it is taken back
             try:
                 state = memory.get(detector, [fact.key])[fact.key]
                 absorbed = detector.absorb(state, fact)
@@ -110,6 +127,8 @@ class SecondHop:
                 failed.append((number, fact))
                 continue
             raised.extend((number, fact, signal) for signal in absorbed.signals)
+            if any(cue_of(signal) is not None for signal in absorbed.signals):
+                flooding.add((fact.detector, fact.key.id))
             if absorbed.summary and fact.key.kind is KeyKind.ACCOUNT:
                 old = summaries.get(fact.key.id) or known.get(fact.key.id) or AccountSummary()
                 values = {**old.values, **{f"{fact.detector}.{name}": value for name, value in absorbed.summary.items()}}
@@ -141,6 +160,7 @@ class SecondHop:
         return structs.replace(
             work,
             signals=[(f.event, s) for _, f, s in raised],
+            facts=self._floods.withdrawn(raised),
             assessments=list({(m.current.subject, m.current.harm): m.current for m in moved}.values()),
             decisions=decisions,
             cases=[case for e in effects for case in e.cases],

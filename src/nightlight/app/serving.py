@@ -6,7 +6,26 @@ import threading
 from collections.abc import Callable
 
 from nightlight.app.bootstrap import Nightlight
-from nightlight.web import WebConfig, create_app, run_server
+from nightlight.app.settings import Settings
+from nightlight.web import FamilyConfig, WebConfig, create_app, run_server
+
+
+def web_config(settings: Settings) -> WebConfig:
+    """The faces' limits and switches, as far as an operator sets them."""
+    server, page = settings.server, settings.self_reports
+    return WebConfig(
+        answer_deadline_s=server.media_deadline_s,
+        live_page_anywhere=server.live_page_anywhere,
+        max_video=server.video_mb * 1024 * 1024,
+        family=FamilyConfig(
+            page=page.page,
+            service=page.service,
+            leave_to=page.leave_to,
+            helplines=settings.helplines,
+            address_header=page.address_header,
+            reports_an_hour=page.an_hour_each,
+        ),
+    )
 
 
 def serve_until_stopped(
@@ -18,7 +37,5 @@ def serve_until_stopped(
     stop: threading.Event | None = None,
 ) -> None:
     """Start the engine and serve until Ctrl-C, SIGTERM or `stop`; then finish what was accepted."""
-    server = nightlight.settings.server
-    config = WebConfig(answer_deadline_s=server.media_deadline_s, live_page_anywhere=server.live_page_anywhere)
     nightlight.start(background=True)
-    run_server(create_app(nightlight.services, config), host, port, on_ready=on_ready, stop=stop)
+    run_server(create_app(nightlight.services, web_config(nightlight.settings)), host, port, on_ready=on_ready, stop=stop)

@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -48,6 +48,31 @@ class Server(_Part, frozen=True, kw_only=True):
     """True shows the live page and metrics to other machines too; they hold counts, never content."""
     media_deadline_s: Annotated[float, Meta(gt=0, le=60)] = 2.0
     """Media not screened by then is answered with a job."""
+    video_mb: Annotated[int, Meta(ge=1, le=256)] = 128
+    """Largest video taken by its bytes, in MiB. A decoder takes 256 at most."""
+
+
+class SelfReports(_Part, frozen=True, kw_only=True):
+    """The page `/protect-my-picture`, where young people report pictures of themselves by fingerprint."""
+
+    page: Literal["on", "closing", "off"] = "on"
+    """`closing` takes no new reports but still answers the codes that were given out; `off` is not there."""
+    service: Annotated[str, Meta(min_length=1, max_length=60)] | None = None
+    """What young people call your service; None: "this app"."""
+    leave_to: Annotated[str, Meta(pattern=r"^https?://", max_length=500)] | None = None
+    """Where the button to leave at once leads: a harmless page, such as your start page. None: an empty one."""
+    address_header: Annotated[str, Meta(pattern=r"^[A-Za-z0-9-]{1,60}$")] | None = None
+    """Header in which your proxy tells the client's address, whose last entry is believed. Only for limits of rate; never stored."""
+    an_hour: Annotated[int, Meta(ge=1, le=100_000)] = 120
+    """Reports in an hour, of everybody together: as many as your reviewers can keep up with."""
+    an_hour_each: Annotated[int, Meta(ge=1, le=10_000)] = 6
+    """Reports in an hour from one address."""
+    waiting_days: Annotated[float, Meta(gt=0, le=366)] = 90.0
+    """A report that nobody has finished, and its fingerprints, go after that."""
+    finished_days: Annotated[float, Meta(gt=0, le=366)] = 30.0
+    """A finished one whose fingerprints were taken out goes after that: until then its code answers."""
+    kept_days: Annotated[float, Meta(gt=0, le=3660)] = 365.0
+    """A finished one whose fingerprints were kept, and these with it, go after that."""
 
 
 class Settings(_Part, frozen=True, kw_only=True):
@@ -64,6 +89,7 @@ class Settings(_Part, frozen=True, kw_only=True):
     levels: Mapping[Level, Annotated[float, Meta(gt=0, le=1)]] = msgspec.field(default_factory=lambda: dict(DEFAULT_LEVELS))
     endpoints: Mapping[str, EndpointSettings] = {}
     helplines: tuple[Helpline, ...] = ()
+    self_reports: SelfReports = SelfReports()
 
 
 def home_folder() -> Path:
@@ -115,7 +141,7 @@ def _explained(complaint: str) -> Invalid:
     if unknown := re.fullmatch(r"Object contains unknown field `(.*)`", what):
         section: Any = Settings
         for step in path.split(".") if path else ():
-            section = {"server": Server, "retention": Retention}.get(step, EndpointSettings)
+            section = {"server": Server, "retention": Retention, "self_reports": SelfReports}.get(step, EndpointSettings)
         allowed = [f.name for f in msgspec.structs.fields(section)]
         close = get_close_matches(unknown[1], allowed, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from nightlight.app.gauges import Gauges
 from nightlight.core.services import Live, ReadyCheck
+from nightlight.senses.media import workers
 
 if TYPE_CHECKING:
     from nightlight.app.bootstrap import Nightlight
+
+
+LOOK_WITHIN = timedelta(days=7)
+"""A self-report that waits longer shows in readiness."""
 
 
 class Status:
@@ -16,16 +23,18 @@ class Status:
 
     def __init__(self, graph: Nightlight) -> None:
         self._graph = graph
+        self._gauges = Gauges(graph.stats.registry)
 
     def ready(self) -> Sequence[ReadyCheck]:
         g = self._graph
         unconfirmed = g.gate.unconfirmed()
-        problems, undecided, failing = g.discovery.problems, g.gate.undecided(), g.background.failing
+        problems, undecided, failing = g.discovery.problems, g.gate.undecided(), {**g.background.failing, **g.news.failing}
         blind = [
             f"{d.card.name} lacks {', '.join(sorted(lack))}"
             for d in g.detectors.values()
             if (lack := set(d.card.senses) - g.senses.provided)
         ]
+        lists = self._exchanges()
         missing = sorted((g.policies.live.rules.endpoints | {"lead"}) - g.parts.endpoints)
         return [
             ReadyCheck(name="engine", ok=g.engine.alive, detail=f"{g.engine.queued} events waiting"),
@@ -34,6 +43,7 @@ class Status:
             ReadyCheck(name="second-hop", ok=g.engine.hop_problem is None, detail=g.engine.hop_problem or "runs"),
             ReadyCheck(name="senses", ok=not blind, detail=_said(blind) or "every detector has what its card asks for"),
             ReadyCheck(name="detectors", ok=not problems, detail=_said(problems) or f"{len(g.detectors)} loaded"),
+            self._foreign_kinds(),
             ReadyCheck(name="policy", ok=g.policies.problem is None, detail=g.policies.problem or g.policies.live.version),
             # A service may be right to leave a place undecided: nothing is scanned there, and somebody should know.
             ReadyCheck(name="gate", ok=not undecided, detail=_said(undecided) or "every cell met is decided", blocking=False),
@@ -43,17 +53,67 @@ class Status:
                 detail=_said(unconfirmed) or "none met that nobody stands by",
                 blocking=False,
             ),
+            ReadyCheck(name="exchanges", ok=not lists, detail=_said(lists) or "every list is up to date", blocking=False),
             ReadyCheck(name="endpoints", ok=not missing, detail=_missing(missing), blocking=False),
+            self._index(),
+            self._decoders(),
+            self._self_reports(),
             ReadyCheck(name="chores", ok=not failing, detail=_said([f"{k}: {v}" for k, v in failing.items()]) or "all run", blocking=False),
         ]
+
+    def _self_reports(self) -> ReadyCheck:
+        # A young person was told that somebody will look: that nobody does must not go unseen.
+        try:
+            waiting, oldest = self._graph.self_reports.backlog()
+        except Exception as error:
+            return ReadyCheck(name="self-reports", ok=False, detail=type(error).__name__, blocking=False)
+        late = oldest is not None and self._graph.clock.now() - oldest > LOOK_WITHIN
+        words = f"{waiting} wait for a person" + (f", the oldest for more than {LOOK_WITHIN.days} days" if late else "")
+        return ReadyCheck(name="self-reports", ok=not late, detail=words, blocking=False)
 
     def live(self) -> Live:
         g = self._graph
         return g.stats.live(open_cases=g.database.pipeline.counts()["open_cases"], commits=g.engine.batches)
 
     def metrics(self) -> bytes:
-        self._graph.stats.queued.set(self._graph.engine.queued)
-        return self._graph.stats.exposition()
+        g = self._graph
+        g.stats.queued.set(g.engine.queued)
+        self._gauges.index(g.lasting.status())
+        self._gauges.decoders(g.decoders.enforced, g.decoders.replaced)
+        return g.stats.exposition()
+
+    def _index(self) -> ReadyCheck:
+        s = self._graph.lasting.status()
+        held = ", ".join(f"{count:,} {kind.value}" for kind, count in s.fingerprints.items() if count) or "nothing held"
+        detail = (
+            held + (f"; {s.scanned:,} items since the last merge" if s.segments else "") + (f"; mended: {s.mended}" if s.mended else "")
+        )
+        # Damage mends itself from the database, and what was put since is scanned: searches miss nothing meanwhile.
+        return ReadyCheck(name="index", ok=s.trouble is None, detail=s.trouble or detail, blocking=False)
+
+    def _decoders(self) -> ReadyCheck:
+        d = self._graph.decoders
+        if not workers.available:
+            return ReadyCheck(
+                name="decoders", ok=False, detail="this system cannot confine them: files are read in this process", blocking=False
+            )
+        lacking = sorted({"memory", "cpu", "system calls"} - set(d.enforced)) if d.enforced else []
+        said = f"enforced: {', '.join(d.enforced)}" if d.enforced else "none started yet"
+        said += f"; not enforced here: {', '.join(lacking)}" if lacking else ""
+        return ReadyCheck(name="decoders", ok=not lacking, detail=f"{said}; {d.replaced} replaced", blocking=False)
+
+    def _foreign_kinds(self) -> ReadyCheck:
+        foreign = self._graph.foreign
+        failing = getattr(self._graph.index, "foreign", None)
+        wrong = [*foreign.problems, *(f"{kind.value}: {why}" for kind, why in (failing.problems if failing else {}).items())]
+        loaded = ", ".join(kind.value for kind in foreign.kinds) or "none installed"
+        return ReadyCheck(name="fingerprint-kinds", ok=not wrong, detail=_said(wrong) or loaded, blocking=False)
+
+    def _exchanges(self) -> Sequence[str]:
+        try:
+            return self._graph.exchanges.problems()
+        except Exception as error:  # what is wrong with the database, its own check says
+            return [type(error).__name__]
 
     def _database(self) -> ReadyCheck:
         try:

@@ -41,7 +41,8 @@ def assess(
     """Fuse signals of one subject and harm with what was known.
 
     Each detector contributes the larger of its faded old score and its new one, so evidence never lowers risk; detectors combine
-    as independent witnesses do: 1 - (1-a)(1-b)... . A signal that abstained keeps its evidence and adds no score.
+    as independent witnesses do: 1 - (1-a)(1-b)... . A signal that abstained keeps its evidence and adds no score; one that corrects
+    replaces what its detector said before.
 
     Raises ValueError where there is neither a previous assessment nor a signal, or where subjects or harms differ.
     """
@@ -93,7 +94,7 @@ def _stronger(old: Contribution | None, signal: Signal, now: datetime, half_life
     if old is not None:
         evidence = tuple(dict.fromkeys((*old.evidence, *evidence)))
         at = max(now, old.at)  # a finding with an older clock must not make the stronger score fade from further back
-        if faded(old.score, old.at, now, half_life) >= score:
+        if not signal.corrects and faded(old.score, old.at, now, half_life) >= score:
             score, at = old.score, old.at
         if signal.abstained or who == (None, None):
             who = old.actor, old.protects

@@ -13,7 +13,7 @@ from typing import Annotated, Any, ClassVar
 import msgspec
 from msgspec import Meta, Struct
 
-from nightlight.core.fingerprint import Fingerprint
+from nightlight.core.fingerprint import MAX_FINGERPRINTS, Fingerprint
 
 MAX_TEXT = 20_000
 """Characters of text in one event. Longer messages exist on no chat that we know of; a service splits a document."""
@@ -152,7 +152,7 @@ class Message(EventBase, frozen=True, kw_only=True, tag="message"):
 class Media(EventBase, frozen=True, kw_only=True, tag="media"):
     """A picture or video was shared and the service computed the fingerprints itself."""
 
-    fingerprints: Annotated[tuple[Fingerprint, ...], Meta(min_length=1, max_length=64)]
+    fingerprints: Annotated[tuple[Fingerprint, ...], Meta(min_length=1, max_length=MAX_FINGERPRINTS)]
     media_id: Id | None = None
 
 
@@ -220,7 +220,7 @@ class Session(EventBase, frozen=True, kw_only=True, tag="session"):
 
 
 class StreamFrame(EventBase, frozen=True, kw_only=True, tag="stream_frame"):
-    fingerprints: Annotated[tuple[Fingerprint, ...], Meta(min_length=1, max_length=64)]
+    fingerprints: Annotated[tuple[Fingerprint, ...], Meta(min_length=1, max_length=MAX_FINGERPRINTS)]
     offset_s: Annotated[float, Meta(ge=0)] = 0.0
 
 

@@ -17,6 +17,10 @@ PDQ_MIN_QUALITY = 50
 """Below this quality a picture is too featureless to match by likeness: exact bytes only (Meta's recommendation)."""
 
 
+MAX_FINGERPRINTS = 512
+"""Of one event, item or look-up: what is taken of a file is no more, views of a picture and frames of a video together."""
+
+
 class FingerprintKind(StrEnum):
     """The kinds that Nightlight computes itself; and any name that begins with `x-`, for one that it does not.
 
@@ -236,6 +240,67 @@ class BankItem(Struct, frozen=True, kw_only=True):
     """Of an item of a negative bank: a lead approved that it overrides an authority's list."""
 
 
+class NewItem(Struct, frozen=True, kw_only=True):
+    """What a list says of one picture or video; its own id of it is in `source`."""
+
+    fingerprints: tuple[Fingerprint, ...]
+    labels: tuple[str, ...] = ()
+    source: str | None = None
+    category: Category | None = None
+    generated: bool | None = None
+    provenance: str = ""
+    expires_at: datetime | None = None
+
+
+class Applied(Struct, frozen=True, kw_only=True):
+    """How many items one bulk change touched."""
+
+    added: int = 0
+    changed: int = 0
+    withdrawn: int = 0
+    unchanged: int = 0
+
+
+class Standing(Struct, frozen=True, kw_only=True):
+    """What became of an item since it was banked."""
+
+    seen: int = 0
+    """How often it was met."""
+    confirmed: int = 0
+    """People whose latest verdict says that it is what the bank says."""
+    denied: int = 0
+
+
+class ItemVerdict(Struct, frozen=True, kw_only=True):
+    """One person's word on an item. The latest of a person is the one that counts."""
+
+    id: int
+    bank: str
+    item: str
+    source: str | None
+    """The source's own id of the item."""
+    confirm: bool
+    by: str
+    note: str
+    at: datetime
+    sent_at: datetime | None = None
+    """When it was written back to the exchange that the item came from."""
+
+
+class BankVersion(Struct, frozen=True, kw_only=True):
+    """One change of a bank or of its items. The bank can go back to how it was then."""
+
+    bank: str
+    version: int
+    at: datetime
+    by: str
+    what: str
+    """In the words of the audit log, such as `bank.item.add`."""
+    added: int = 0
+    changed: int = 0
+    removed: int = 0
+
+
 class Match(Struct, frozen=True, kw_only=True):
     """A fingerprint of an event lies within a bank's threshold of a banked one."""
 
@@ -315,6 +380,29 @@ class FingerprintIndex(Protocol):
     def sizes(self) -> Mapping[FingerprintKind, int]:
         """How many fingerprints of each kind are held."""
         ...
+
+
+class IndexStatus(Struct, frozen=True, kw_only=True):
+    """How an index stands: numbers, and words without content."""
+
+    fingerprints: Mapping[FingerprintKind, int]
+    """Held, by kind, those of disabled items and banks too."""
+    segments: tuple[int, ...]
+    """PDQ hashes in each file, the oldest first."""
+    scanned: int
+    """Items that changed since the last merge: these are scanned."""
+    struck: int
+    """Items that were removed or replaced, and whose bytes are still in a file until the next merge of everything."""
+    file_bytes: int
+    veiled: bool
+    """Whether the files hold fingerprints in a keyed disguise."""
+    merging: bool
+    verified: bool
+    """Whether every byte of the files was compared with its checksum since they were opened."""
+    trouble: str | None
+    """What is wrong with a file or went wrong in the last merge."""
+    mended: str | None
+    """What was wrong before everything was loaded anew."""
 
 
 class IndexPosition(Struct, frozen=True):

@@ -179,6 +179,11 @@ class PipelineStore(Protocol):
 
     def event(self, id: str) -> StoredEvent | None: ...
 
+    def sharers(self, subject: Subject, since: datetime) -> Mapping[str, str]:
+        """The accounts whose own events raised signals about a subject since then, each with its latest such event. Of the latest hundred
+        thousand signals only: it is asked while a flood of them is fresh."""
+        ...
+
     def original_accounts(self, pseudonyms: Sequence[str]) -> Mapping[str, bytes]:
         """The service's own ids, sealed with context `account:<pseudonym>`; an erased one is absent."""
         ...

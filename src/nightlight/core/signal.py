@@ -10,6 +10,13 @@ from msgspec import Struct
 from nightlight.core.fingerprint import Match
 from nightlight.core.harm import Harm, Stage
 
+FLOOD, FLOOD_GOES_ON = "flood", "flood_goes_on"
+"""Cues of evidence that one banked item is matched by very many accounts at once: when it is first seen, and while it goes on."""
+PAUSED = "paused"
+"""Name of a fact for a banked item: a flood paused it, so a match that says that it is not paused comes after a person resumed it."""
+WITHDRAWN = "withdrawn"
+"""Name of a fact for an account: what was derived about it from the item `other` no longer counts."""
+
 
 class SubjectKind(StrEnum):
     CONVERSATION = "conversation"
@@ -59,3 +66,5 @@ class Signal(Struct, frozen=True, kw_only=True):
     """The account that may be harmed."""
     abstained: bool = False
     """The detector saw something but declines to score it, such as an unsupported language."""
+    corrects: bool = False
+    """The detector takes back what it said of the subject before: this score replaces its last one, even where it is lower."""

@@ -438,7 +438,7 @@ class _Reader:
         """Words written out must be among those that the other side can be."""
         can_be = other.type.values or (other.type.item.values if other.type.item is not None else ())
         for text, at in words.literals if can_be else ():
-            if text not in can_be:
+            if text not in can_be and not (other.type.others and text.startswith(other.type.others)):
                 self._fault(at, f"it is never {text!r}{nearest(text, can_be)}", can_be)
 
     def _arithmetic(self, sign: _Token, left: _Value, right: _Value) -> _Value:

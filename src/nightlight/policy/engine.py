@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
 import cel
 from msgspec.structs import replace
 
+from nightlight.core.arbitration import arbitrate
 from nightlight.core.assessment import Assessment
 from nightlight.core.case import Verdict
 from nightlight.core.decision import Action, Decision, Mode
 from nightlight.core.event import KINDS, EventBase
 from nightlight.core.features import Features
+from nightlight.core.fingerprint import BankAction, Match
 from nightlight.core.gate import Permission
 from nightlight.core.harm import Harm, Level
+from nightlight.core.signal import SubjectKind
 from nightlight.policy.judged import Judged, Moved, crosses, led_by_another, unreadable_of
 from nightlight.policy.resolve import ALLOW, Asked, resolve
 from nightlight.policy.rules import Rule, RuleSet, Trigger
@@ -76,7 +79,7 @@ class Policy:
         """
         unreadable = unreadable_of(event, features)
         matches = features.media.matches if features.media is not None else ()
-        if not moved and verdict is None and (late or not self._triggered(event.kind, limited, unreadable, bool(matches))):
+        if not moved and verdict is None and (late or not self._triggered(event.kind, limited, unreadable, _matched(matches))):
             return self._nothing(event, permission, now)
         return self.judge(
             Judged(
@@ -165,6 +168,7 @@ class Policy:
         groups: dict[str, Any],
     ) -> None:
         about = moved[1] if moved is not None else None
+        bounds = _bounds(judged, moved)
         try:
             context = _context(judged, moved, frozenset[str]().union(*(c.roots for c in candidates)), groups)
         except Exception:  # then every condition that needed it fails below, and a person looks
@@ -176,10 +180,10 @@ class Policy:
                     raise TypeError("a condition gave neither true nor false")
             except Exception:  # whatever broke, this rule's own fallback is taken and the decision names it
                 failures.append(c.rule.id)
-                asked.extend(Asked(action, about, c.rule.on.level, _fresh(moved, c.rule)) for action in c.on_error)
+                asked.extend(Asked(action, about, c.rule.on.level, _fresh(moved, c.rule), *bounds(c)) for action in c.on_error)
                 continue
             if holds:
-                asked.extend(Asked(action, about, c.rule.on.level, _fresh(moved, c.rule)) for action in c.actions)
+                asked.extend(Asked(action, about, c.rule.on.level, _fresh(moved, c.rule), *bounds(c)) for action in c.actions)
                 fired.append(c.rule)
 
     def _nothing(self, event: EventBase, permission: Permission, now: datetime) -> Decision:
@@ -215,8 +219,14 @@ def _fact_set(limited: bool, unreadable: bool, matched: bool) -> frozenset[Trigg
     return frozenset(trigger for trigger, holds in found if holds)
 
 
+def _matched(matches: Sequence[Match]) -> bool:
+    """Whether something may be done for it: what is only counted, or known to be false, changes nothing."""
+    outcome = arbitrate(matches) if matches else None
+    return outcome is not None and outcome.action is not BankAction.COUNT
+
+
 def _facts(judged: Judged) -> frozenset[Trigger]:
-    return _fact_set(judged.limited, judged.unreadable, bool(judged.matches))
+    return _fact_set(judged.limited, judged.unreadable, _matched(judged.matches))
 
 
 def _crossing(moved: Moved, rule: Rule) -> bool:
@@ -233,6 +243,40 @@ def _fresh(moved: Moved | None, rule: Rule) -> bool:
 def _protects_another(moved: Moved) -> bool:
     previous, current = moved
     return previous is not None and current.protects is not None and current.protects != previous.protects
+
+
+def _bounds(judged: Judged, moved: Moved | None) -> Callable[[_Compiled], tuple[bool, BankAction]]:
+    """Whether what a rule asks may fall on no account, and the most that it may ask for the content.
+
+    What follows from a match does no more than the match allows: no account answers for one that may not count against it (unreviewed, a
+    part, paused by a flood, on trial) or for what a picture gathered over all accounts, nothing is blocked that may only be held, and
+    nothing is held that a person only looks at or that is only counted. A person's verdict is not held back.
+    """
+    free = False, BankAction.BLOCK
+    about = moved[1] if moved is not None else None
+    if judged.verdict is not None:
+        return lambda _: free
+    known = about is not None and about.harm is Harm.KNOWN_MATERIAL
+    if known and judged.late and about is not None and about.subject.kind is SubjectKind.MEDIA:
+        return lambda _: (True, BankAction.BLOCK)
+    outcome = arbitrate(judged.matches)
+    if not judged.matches or (outcome is not None and outcome.action is BankAction.BLOCK and not outcome.spares_account):
+        return lambda _: free
+    spares = outcome is None or outcome.spares_account
+    most = outcome.action if outcome is not None else BankAction.COUNT
+    return lambda c: (spares, most) if known or _follows(c, judged, moved) else free
+
+
+def _follows(c: _Compiled, judged: Judged, moved: Moved | None) -> bool:
+    """Whether a rule follows from the event's matches: asked for them, or one that would not hold without any."""
+    if Trigger.MEDIA_MATCHED in c.facts:
+        return True
+    if "match" not in c.roots or c.program is None:
+        return False
+    try:
+        return c.program.execute(_context(replace(judged, matches=()), moved, c.roots, {})) is not True
+    except Exception:  # then nobody can tell, and it does no more than the match allows
+        return True
 
 
 def _fits(rule: Rule, judged: Judged, moved: Moved | None) -> bool:

@@ -24,6 +24,7 @@ from nightlight.core.decision import (
     To,
 )
 from nightlight.core.event import EventBase, UserReport
+from nightlight.core.fingerprint import BankAction
 from nightlight.core.harm import Harm, Level
 from nightlight.policy.schema import is_about_actor
 
@@ -41,6 +42,17 @@ class Asked(Struct, frozen=True):
     """From which level on the rule is asked: between two rules about the same, the one made for the higher level speaks."""
     fresh: bool = False
     """The assessment reached the rule's level, or another account came to lead it, with this very event; or a person judged it."""
+    spared: bool = False
+    """It follows from what may not count against an account, so it limits nobody."""
+    most: BankAction = BankAction.BLOCK
+    """What may be done to the content at most: where it follows from a match, what that allows."""
+
+    @property
+    def bounded(self) -> Action | None:
+        """The action, no stronger than it may be."""
+        if not isinstance(self.action, BlockContent | HoldContent) or self.most is BankAction.BLOCK:
+            return self.action
+        return HoldContent(rule=self.action.rule) if self.most is BankAction.HOLD else None
 
     @property
     def urgency(self) -> tuple[bool, int, int, int]:
@@ -58,7 +70,7 @@ def resolve(asked: Sequence[Asked], event: EventBase, *, limited: bool, verdict:
     queue, the first in line; one notification an endpoint.
     """
     ordered = sorted(asked, key=lambda a: a.urgency)
-    actions = [a.action for a in ordered]
+    actions = [action for a in ordered if (action := a.bounded) is not None]
     cases = _cases(actions)
     content = _content(actions)
     if isinstance(content[0], HoldContent) and not cases:
@@ -119,7 +131,7 @@ def addressed(nudge: Nudge, event: EventBase, about: Assessment | None) -> Nudge
 def _limits(ordered: Iterable[Asked], event: EventBase, limited: bool) -> list[Action]:
     found: dict[str, LimitContact] = {}
     for asked in ordered:
-        if not isinstance(asked.action, LimitContact):
+        if not isinstance(asked.action, LimitContact) or asked.spared:
             continue
         if isinstance(event, UserReport) and not _conduct_of(asked.about):
             continue  # to report somebody is no conduct to limit

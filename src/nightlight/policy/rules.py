@@ -23,7 +23,7 @@ class Trigger(StrEnum):
     MEDIA_UNREADABLE = "media_unreadable"
     """The bytes of the event's media could not be decoded."""
     MEDIA_MATCHED = "media_matched"
-    """The event's media is in an enabled bank."""
+    """The event's media is in an enabled bank, one that does more than count, and no known false match."""
 
 
 class On(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

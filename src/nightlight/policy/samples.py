@@ -10,7 +10,7 @@ from typing import Any
 from nightlight.core.assessment import Assessment
 from nightlight.core.case import Finding, Verdict
 from nightlight.core.event import EVENT_TYPES, AgeBand, Assurance, Channel, ChannelKind, EventBase, Party, Relation, ReportCategory
-from nightlight.core.fingerprint import BankKind, Fingerprint, FingerprintKind, Match
+from nightlight.core.fingerprint import BankAction, BankKind, Fingerprint, FingerprintKind, Match
 from nightlight.core.gate import DataKind, Permission
 from nightlight.core.harm import Harm, Level, Stage
 from nightlight.core.signal import Subject, SubjectKind
@@ -19,9 +19,10 @@ from nightlight.policy.judged import Judged, Moved
 _AT = datetime(2026, 1, 1, tzinfo=UTC)
 _PICTURE = (Fingerprint(FingerprintKind.SHA256, "0" * 64), Fingerprint(FingerprintKind.PDQ, "0" * 64, 90))
 _MATCHES = tuple(
-    Match(bank="sample", bank_kind=bank, item="1", kind=kind, distance=0 if kind.is_exact else 20, threshold=31)
+    Match(bank="sample", bank_kind=bank, item="1", kind=kind, distance=0 if kind.is_exact else 20, threshold=31, action=action)
     for bank in BankKind
-    for kind in FingerprintKind
+    for kind in (*FingerprintKind, FingerprintKind("x-sample"))
+    for action in BankAction
 )
 _LEVELS = tuple(Level)
 
@@ -72,7 +73,7 @@ def _samples() -> Iterator[Judged]:
     for event in sample_events():
         for harm in (None, *Harm):
             turn += 1
-            match = _MATCHES[turn % len(_MATCHES)]
+            match = _MATCHES[turn // 2 % len(_MATCHES)]
             yield Judged(
                 event=event,
                 at=_AT,

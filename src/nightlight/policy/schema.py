@@ -12,6 +12,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from nightlight.core.arbitration import arbitrate
 from nightlight.core.assessment import Assessment
 from nightlight.core.case import Finding
 from nightlight.core.event import (
@@ -27,9 +28,9 @@ from nightlight.core.event import (
     ReportCategory,
     UserReport,
 )
-from nightlight.core.fingerprint import BankKind, FingerprintKind, Match
+from nightlight.core.fingerprint import BankAction, BankKind, FingerprintKind, Match
 from nightlight.core.harm import Harm, Level, Stage
-from nightlight.core.signal import SubjectKind
+from nightlight.core.signal import FLOOD, SubjectKind
 from nightlight.policy.judged import Judged, Moved
 
 NO_CHANNEL = "none"
@@ -44,6 +45,8 @@ class Type(Struct, frozen=True):
     values: tuple[str, ...] = ()
     """For strings: everything it can be. Empty: any string."""
     item: Type | None = None
+    others: str = ""
+    """For strings with `values`: how others begin that it can be too."""
 
     def __str__(self) -> str:
         return f"list of {self.item}" if self.item is not None else self.name
@@ -67,6 +70,8 @@ class Variable(Struct, frozen=True):
 def _names(enum: Any) -> tuple[str, ...]:
     return tuple(member.value for member in enum)
 
+
+FINGERPRINT = Type("string", (*_names(FingerprintKind), ""), others="x-")
 
 VARIABLES: tuple[Variable, ...] = (
     Variable("event.kind", one_of(*KINDS), "kind of the event"),
@@ -100,10 +105,17 @@ VARIABLES: tuple[Variable, ...] = (
     Variable("risk.abstained", BOOL, "detectors saw something and declined to score it", "false"),
     Variable("risk.subject", one_of(*_names(SubjectKind), ""), "kind of what is at risk or poses it", '"" without an assessment'),
     Variable("risk.about_actor", BOOL, "the conduct assessed is that of this event's actor; true as well where nobody is named"),
+    Variable("risk.flood", BOOL, "with this event the matches of one banked item became a flood, and the item is being paused", "false"),
     Variable("match.present", BOOL, "the event's media is in an enabled bank"),
-    Variable("match.bank", STRING, "name of the bank of the most telling match", '"" without a match'),
+    Variable(
+        "match.action", one_of(*_names(BankAction), ""), "the most that the match may do, where lists disagree too", '"" without a match'
+    ),
+    Variable("match.authority", BOOL, "the bank of the match that counts is an authority's", "false"),
+    Variable("match.paused", BOOL, "a flood pauses it: hold, and nothing against an account", "false"),
+    Variable("match.derived", BOOL, "it is of a part of a confirmed picture", "false"),
+    Variable("match.bank", STRING, "name of the bank of the match that counts", '"" without a match'),
     Variable("match.bank_kind", one_of(*_names(BankKind), ""), "kind of that bank", '"" without a match'),
-    Variable("match.kind", one_of(*_names(FingerprintKind), ""), "kind of the fingerprint that matched", '"" without a match'),
+    Variable("match.kind", FINGERPRINT, "kind of the fingerprint that matched; foreign ones begin with x-", '"" without a match'),
     Variable("match.distance", INT, "bits apart; 0 for the same bytes", f"{FAR}, further than any match"),
     Variable("match.exact", BOOL, "the very same bytes", "false"),
     Variable("match.negative", BOOL, "it is in a bank of known false matches too", "false"),
@@ -122,14 +134,6 @@ def members(group: str) -> tuple[str, ...]:
     depth = group.count(".") + 1 if group else 0
     below = (v.path for v in VARIABLES if not group or v.path.startswith(f"{group}."))
     return tuple(dict.fromkeys(path.split(".")[depth] for path in below))
-
-
-# Most telling first: a reviewed bank before an unreviewed one, known false matches last; within each, the same bytes first.
-_BANK_ORDER = {BankKind.OWN: 0, BankKind.PARTNER: 0, BankKind.QUARANTINE: 1, BankKind.NEGATIVE: 2}
-
-
-def most_telling(matches: tuple[Match, ...]) -> Match | None:
-    return min(matches, key=lambda m: (_BANK_ORDER[m.bank_kind], not m.kind.is_exact, m.distance, m.bank, m.item), default=None)
 
 
 def _event(judged: Judged) -> dict[str, Any]:
@@ -173,17 +177,28 @@ def _targets(judged: Judged) -> dict[str, Any]:
 
 
 def _match(judged: Judged) -> dict[str, Any]:
-    best = most_telling(judged.matches)
+    outcome = arbitrate(judged.matches)
+    false = [m for m in judged.matches if m.bank_kind is BankKind.NEGATIVE]
+    best = outcome.match if outcome is not None else min(false, key=_nearest, default=None)
+    action = outcome.action if outcome is not None else BankAction.COUNT
     return {
         "present": best is not None,
+        "action": action.value if best is not None else "",
+        "authority": best is not None and best.authority,
+        "paused": outcome is not None and outcome.paused,
+        "derived": best is not None and best.derived,
         "bank": best.bank if best is not None else "",
         "bank_kind": best.bank_kind.value if best is not None else "",
         "kind": best.kind.value if best is not None else "",
         "distance": best.distance if best is not None else FAR,
         "exact": best is not None and best.kind.is_exact,
-        "negative": any(m.bank_kind is BankKind.NEGATIVE for m in judged.matches),
+        "negative": bool(false),
         "count": len(judged.matches),
     }
+
+
+def _nearest(match: Match) -> tuple[bool, int, str, str]:
+    return not match.kind.is_exact, match.distance, match.bank, match.item
 
 
 def _verdict(judged: Judged) -> dict[str, Any]:
@@ -207,7 +222,13 @@ def risk_of(judged: Judged, moved: Moved | None) -> dict[str, Any]:
         "abstained": current is not None and current.abstained,
         "subject": current.subject.kind.value if current is not None else "",
         "about_actor": is_about_actor(judged.event, current),
+        "flood": current is not None and _begins_flood(judged.event, current),
     }
+
+
+def _begins_flood(event: EventBase, current: Assessment) -> bool:
+    lines = (e for c in current.contributions for e in c.evidence)
+    return current.subject.kind is SubjectKind.MEDIA and any(e.cue == FLOOD and e.event == event.id for e in lines)
 
 
 def is_about_actor(event: EventBase, current: Assessment | None) -> bool:

@@ -54,6 +54,12 @@ def require_json(request: Req) -> None:
         raise UnsupportedMediaType("send the body without a content-encoding")
 
 
+def declared(request: Req) -> int:
+    """The length that the client says its body has; 0 where it says none, or nothing that can be read."""
+    said = header(request, b"content-length")
+    return int(said) if said.isascii() and said.isdigit() and len(said) <= 12 else 0
+
+
 async def chunks(request: Req, most: int, deadline_s: float) -> AsyncIterator[bytes]:
     """The body as it arrives. Raises TooLarge from the declared length or as soon as `most` bytes are passed, and TooSlow."""
     declared = header(request, b"content-length")

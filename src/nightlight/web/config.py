@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
+
+from nightlight.core.decision import Helpline
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -12,6 +14,20 @@ MIB = 1024 * KIB
 Size = Annotated[int, Meta(gt=0, le=1024 * MIB)]
 Seconds = Annotated[float, Meta(gt=0, le=3600)]
 Count = Annotated[int, Meta(gt=0, le=1_000_000)]
+
+
+class FamilyConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The pages for young people."""
+
+    page: Literal["on", "closing", "off"] = "on"
+    service: str | None = None
+    leave_to: str | None = None
+    helplines: tuple[Helpline, ...] = ()
+    address_header: str | None = None
+    reports_an_hour: Count = 6
+    """From one client address."""
+    looks_a_minute: Count = 20
+    """At codes, to see how a report stands or to take it back, from one client address."""
 
 
 class WebConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -23,7 +39,13 @@ class WebConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_batch: Count = 500
     """Events in one batch."""
     max_media: Size = 32 * MIB
-    """The file part of one upload."""
+    """A picture: the file part of one upload."""
+    max_video: Size = 128 * MIB
+    """A file whose first bytes are those of a video. It takes places of `max_uploads` by its size."""
+    max_files: Count = 32
+    """Files, or media events, of one request."""
+    max_files_bytes: Size = 64 * MIB
+    """The files of one request together, where they are several."""
     max_uploads: Count = 8
     """Uploads held in memory at once; one more is told to come back. With `max_media` this bounds the memory of the media door."""
 
@@ -41,3 +63,4 @@ class WebConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Serve those to other machines too: counts only, yet counts tell how a service is doing. Put them behind a proxy with a login."""
     page_rate_per_minute: Count = 600
     """Requests to everything that needs no key, per client address."""
+    family: FamilyConfig = FamilyConfig()

@@ -19,6 +19,9 @@ Connection = ASGIConnection[Any, Any, Any, Any]
 SCOPES = "scopes"
 """The option of a route that names the scopes it is for; any one of them opens it."""
 
+PREFIX_BITS = 64
+"""Of an IPv6 address: who has one address has the whole of such a network."""
+
 _SPENT = "nightlight.spent"
 _FORWARDED = frozenset({b"forwarded", b"x-forwarded-for", b"x-real-ip", b"via"})
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]", ""})
@@ -40,8 +43,26 @@ async def api_guard(connection: Connection, handler: BaseRouteHandler) -> None:
 async def page_guard(connection: Connection, handler: BaseRouteHandler) -> None:
     """Everything without a key: limited by client address."""
     hands = hands_of(connection)
+    spend(connection, hands.page_rates.spend(client_of(connection), hands.config.page_rate_per_minute))
+
+
+def client_of(connection: Connection) -> str:
+    """What a client is told from others by, in memory and nowhere else."""
     address = connection.client.host if connection.client else ""
-    spend(connection, hands.page_rates.spend(address, hands.config.page_rate_per_minute))
+    named = hands_of(connection).config.family.address_header
+    if named is not None:
+        given = [value for name, value in connection.scope["headers"] if name == named.lower().encode()]
+        if given:
+            # The last entry is the proxy's own; whatever stands before it the client may have written.
+            address = given[-1].decode("latin-1").rpartition(",")[2].strip()
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return ""  # all who cannot be told apart share one
+    mapped = getattr(found, "ipv4_mapped", None)
+    if found.version == 4 or mapped is not None:
+        return str(mapped or found)
+    return found.packed[: PREFIX_BITS // 8].hex()
 
 
 async def counts_guard(connection: Connection, handler: BaseRouteHandler) -> None:

@@ -15,21 +15,46 @@ from nightlight.web.rates import Buckets
 
 
 class Slots:
-    """How many uploads may be in memory at once. Used from the event loop's thread only."""
+    """How much of uploads may be in memory at once: places of so many bytes each. Used from the event loop's thread only."""
 
-    def __init__(self, most: int) -> None:
-        self._free = most
+    def __init__(self, most: int, size: int) -> None:
+        self._free, self._size = most, size
+        self.most = most * size
+        """Bytes, of one upload that has all places."""
 
     @contextmanager
-    def hold(self) -> Iterator[None]:
-        """Raises Busy where none is free."""
-        if self._free == 0:
-            raise Busy("too many uploads at once; nothing was accepted, try again")
-        self._free -= 1
+    def hold(self) -> Iterator[Held]:
+        """A place for an upload; more as it grows. Raises Busy where none is free."""
+        held = Held(self)
+        held.need(0)
         try:
-            yield
+            yield held
         finally:
-            self._free += 1
+            self._free += held.places
+
+    def places(self, size: int) -> int:
+        return max(1, -(-size // self._size))
+
+    def take(self, places: int) -> None:
+        if places > self._free:
+            raise Busy("too many uploads at once; nothing was accepted, try again")
+        self._free -= places
+
+
+class Held:
+    """The places of one upload."""
+
+    def __init__(self, slots: Slots) -> None:
+        self._slots = slots
+        self.places = 0
+        self.most = slots.most
+
+    def need(self, size: int) -> None:
+        """Room for `size` bytes in all. Raises Busy where there is none."""
+        more = self._slots.places(size) - self.places
+        if more > 0:
+            self._slots.take(more)
+            self.places += more
 
 
 class Hands:
@@ -38,7 +63,9 @@ class Hands:
         self.config = config
         self.rates = Buckets()
         self.page_rates = Buckets()
-        self.uploads = Slots(config.max_uploads)
+        self.report_rates = Buckets(window_s=3600.0, share=1.0)
+        self.code_rates = Buckets(share=0.5)
+        self.uploads = Slots(config.max_uploads, config.max_media + config.max_body + 64 * 1024)
 
 
 def hands_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Hands:

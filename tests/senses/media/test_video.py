@@ -179,6 +179,26 @@ def test_a_video_that_takes_too_long_says_how_much_was_seen() -> None:
     assert found.unreadable is not None and found.unreadable.startswith("only the first 0 of 6 seconds")
 
 
+@pytest.mark.parametrize("container", ["mp4", "matroska"])
+def test_frames_that_need_those_before_their_keyframe_leave_no_gap(container: str) -> None:
+    # An open group of pictures at a low rate: the frames shown before a keyframe, and stored after it, are seconds.
+    options = "open-gop=1:bframes=8:b-adapt=0:keyint=12:min-keyint=2:scenecut=0:b-pyramid=normal"
+    found = screen_bytes(video(scenes(1, 48, 160, 120), container, rate=1, g="12", bf="8", **{"x264-params": options}))
+    times = [frame[3] for frame in found.frames]
+    assert found.unreadable is None
+    assert all(b - a <= 1.0 for a, b in pairwise([*times, 47.0])), times
+
+
+def test_damage_in_the_middle_of_a_video_is_told() -> None:
+    data = bytearray(video(scenes(4, 75, 160, 120), rate=10, g="50", sc_threshold="0"))
+    start, end = data.index(b"mdat"), data.index(b"moov")
+    data[start + (end - start) // 4 : (start + end) // 2] = bytes((start + end) // 2 - start - (end - start) // 4)
+    found = screen_bytes(bytes(data))
+    times = [frame[3] for frame in found.frames]
+    assert max(b - a for a, b in pairwise(times)) > 2 and times[-1] > 29, "the rest is seen"
+    assert found.unreadable is not None and found.unreadable.endswith("of 30 seconds could not be decoded")
+
+
 def test_limits_are_kept() -> None:
     data = FILES["mp4"][0]
     assert "larger than" in (screen_bytes(data, MediaLimits(max_bytes_video=len(data) - 1)).unreadable or "")
@@ -195,6 +215,21 @@ def test_sound_alone_is_no_video() -> None:
         made.mux(stream.encode(frame))
         made.mux(stream.encode(None))
     assert screen_bytes(into.getvalue()).unreadable == "holds no video"
+
+
+def test_a_second_track_is_told() -> None:
+    into = io.BytesIO()
+    with av.open(into, "w", format="mp4") as made:
+        streams = [made.add_stream("libx264", rate=10) for _ in range(2)]
+        for stream in streams:
+            stream.width, stream.height, stream.pix_fmt = 320, 240, "yuv420p"
+        for picture in scenes(1, 5):
+            for stream in streams:
+                made.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        for stream in streams:
+            made.mux(stream.encode(None))
+    found = screen_bytes(into.getvalue())
+    assert found.frames and found.unreadable == "only the first of 2 video tracks was looked at"
 
 
 @settings(max_examples=60, deadline=None)

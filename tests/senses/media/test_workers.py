@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -203,6 +204,37 @@ os._exit(0)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="what other systems grant differs")
+def test_a_confined_process_leaves_files_and_other_processes_alone(tmp_path: Path) -> None:
+    """One that a file has taken over could else empty the database, or end the service."""
+    (tmp_path / "kept").write_text("kept")
+    code = f"""
+import ctypes, os, resource, signal
+from nightlight.senses.media.confine import Confinement, confine
+libc = ctypes.CDLL(None, use_errno=True)
+os.chdir({str(tmp_path)!r})
+granted = confine(Confinement())
+assert "system calls" in granted
+parent = os.getppid()
+limits = ctypes.create_string_buffer(16)
+tries = dict(
+    unlink=libc.unlink(b"kept"), rename=libc.rename(b"kept", b"lost"), truncate=libc.truncate(b"kept", ctypes.c_long(0)),
+    mkdir=libc.mkdir(b"new", 0o700), rmdir=libc.rmdir(b"."), symlink=libc.symlink(b"kept", b"new"), link=libc.link(b"kept", b"new"),
+    chmod=libc.chmod(b"kept", 0), chown=libc.chown(b"kept", 1, 1), mkfifo=libc.mkfifo(b"new", 0o600), chdir=libc.chdir(b"/"),
+    utimes=libc.utimes(b"kept", None), tgkill=libc.tgkill(parent, parent, 0),
+    prlimit=libc.prlimit(parent, resource.RLIMIT_CORE, None, limits),
+    setpriority=libc.setpriority(0, parent, 10), shmget=libc.shmget(0, ctypes.c_size_t(4096), 0o1600),
+)
+resource.setrlimit(resource.RLIMIT_CPU, (5, resource.getrlimit(resource.RLIMIT_CPU)[1]))  # its own it may
+os.write(1, ",".join(name for name, result in tries.items() if result != -1).encode() + b".")
+os._exit(0)
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    assert (ran.returncode, ran.stdout) == (0, "."), ran.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+    assert (tmp_path / "kept").read_text() == "kept"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="what other systems grant differs")
 def test_what_is_enforced_is_reported(decoders: Decoders) -> None:
     decoders.warm_up()
     assert {"core", "written files", "memory", "open files", "cpu", "audit"} <= set(decoders.enforced)
@@ -267,7 +299,7 @@ def test_the_loop_ends_with_its_pipe() -> None:
 
 def test_the_filter_jumps_where_it_should() -> None:
     # Run the program by hand: each refused number, another, another architecture, and the x32 range.
-    def verdict(program: bytes, architecture: int, number: int) -> int:
+    def verdict(program: bytes, architecture: int, number: int, first: int = 0) -> int:
         steps = [program[n : n + 8] for n in range(0, len(program), 8)]
         at, value = 0, 0
         while True:
@@ -276,7 +308,7 @@ def test_the_filter_jumps_where_it_should() -> None:
             if code == 0x06:
                 return k
             if code == 0x20:
-                value = architecture if k == 4 else number
+                value = {0: number, 4: architecture, 16: first}[k]
             elif code in (0x15, 0x35):
                 at += yes if (value == k if code == 0x15 else value >= k) else no
             at += 1
@@ -286,3 +318,6 @@ def test_the_filter_jumps_where_it_should() -> None:
         True, False, True, False, True, False, True, False, False,
     ]  # fmt: skip
     assert verdict(program, 8, 0) != 0x7FFF0000
+    program = filter_of(7, [3, 5], own=9)
+    asked = [(3, 0), (4, 1), (5, 0), (9, 0), (9, 1), (10, 1), (0x40000009, 0)]
+    assert [verdict(program, 7, *call) == 0x7FFF0000 for call in asked] == [False, True, False, True, False, True, False]

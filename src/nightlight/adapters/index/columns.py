@@ -12,8 +12,8 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from nightlight.adapters.index.layout import spread
 from nightlight.adapters.index.shared import Item, check
+from nightlight.adapters.index.veil import PLAIN, Veil
 from nightlight.core.fingerprint import BankItem, Fingerprint, FingerprintKind
 
 EXACT = tuple(kind for kind in FingerprintKind if kind.is_exact)
@@ -37,11 +37,11 @@ class Columns(Struct, frozen=True, kw_only=True):
     name_at: Array
     """int64[m + 1]: where each begins, and the end."""
     words: Array
-    """uint64[n, 4]: PDQ hashes, permuted."""
+    """uint64[n, 4]: PDQ hashes, permuted, and veiled where the index has a key."""
     owner: Array
     """uint32[n]: each hash's item."""
     values: Mapping[FingerprintKind, Array]
-    """uint8[k, width] of each exact kind."""
+    """uint8[k, width] of each exact kind; likewise."""
     value_owner: Mapping[FingerprintKind, Array]
     """uint32[k]"""
 
@@ -55,16 +55,16 @@ def digests(values: Sequence[str], width: int) -> NDArray[np.uint8]:
     return np.frombuffer(raw, np.uint8).reshape(len(values), width)
 
 
-def permuted(values: NDArray[np.uint8]) -> NDArray[np.uint64]:
+def permuted(values: NDArray[np.uint8], veil: Veil = PLAIN) -> NDArray[np.uint64]:
     """uint64[n, 4] of PDQ hashes as bytes: uint8[n, 32]."""
     from nightlight.adapters.index.kernels import permute
 
     out = np.empty((len(values), 4), np.uint64)
-    permute(values, spread(), out)
+    permute(values, veil.table, out)
     return out
 
 
-def columns(items: Iterable[BankItem], gone: Iterable[Item] = ()) -> Columns:
+def columns(items: Iterable[BankItem], gone: Iterable[Item] = (), veil: Veil = PLAIN) -> Columns:
     """Those items, and those that are gone, in that order. Raises Invalid as `check` does."""
     banks: dict[str, int] = {}
     group, state, names = [], [], []
@@ -94,17 +94,17 @@ def columns(items: Iterable[BankItem], gone: Iterable[Item] = ()) -> Columns:
         state=np.array(state, np.uint8),
         names=np.frombuffer(b"".join(names), np.uint8),
         name_at=np.cumsum([0, *map(len, names)]).astype(np.int64),
-        words=permuted(values[FingerprintKind.PDQ]),
+        words=permuted(values[FingerprintKind.PDQ], veil),
         owner=np.array(owners[FingerprintKind.PDQ], np.uint32),
-        values={kind: values[kind] for kind in EXACT},
+        values={kind: veil.hidden(kind, [value.tobytes() for value in values[kind]]) for kind in EXACT},
         value_owner={kind: np.array(owners[kind], np.uint32) for kind in EXACT},
     )
 
 
 def _each_once(fingerprints: Sequence[Fingerprint]) -> Iterable[Fingerprint]:
-    if len(fingerprints) < 2:
+    if len(fingerprints) < 2 and not any(f.kind.is_foreign for f in fingerprints):
         return fingerprints
-    return {(f.kind, f.value): f for f in fingerprints}.values()
+    return {(f.kind, f.value): f for f in fingerprints if not f.kind.is_foreign}.values()
 
 
 class Spool:

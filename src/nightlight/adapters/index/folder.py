@@ -1,7 +1,7 @@
 """The folder that an index keeps its parts in: which files belong together, who may write, and what is left of a writer that was killed.
 
 A generation is one file, `<number>.nli`, and the older files that it says it stands on. The newest whole one counts. Files are for their
-owner alone: fingerprints in them are in the clear, as they are in memory.
+owner alone; what of a fingerprint is in them, `veil` says.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from shutil import rmtree
 
 from nightlight.adapters.index.file import Damaged, publish
 from nightlight.adapters.index.segment import Segment
+from nightlight.adapters.index.veil import PLAIN, Veil
 
 SUFFIX, UNFINISHED, PRIVATE, LOCK = ".nli", ".part", ".own", "lock"
 STALE_S = 86_400
@@ -27,8 +28,8 @@ STALE_S = 86_400
 class Folder:
     """`path` None: a private temporary folder, made when first needed and removed with this object."""
 
-    def __init__(self, path: Path | None) -> None:
-        self._path = path
+    def __init__(self, path: Path | None, veil: Veil = PLAIN) -> None:
+        self._path, self._veil = path, veil
 
     @property
     def path(self) -> Path:
@@ -64,11 +65,11 @@ class Folder:
 
     def parts(self, number: int) -> list[Segment]:
         """Of one generation. Raises Damaged or OSError."""
-        head = Segment(self.file(number))
+        head = Segment(self.file(number), self._veil)
         older = [str(name) for name in head.file.about.get("older", ())]
         if any(Path(name).name != name for name in older):
             raise Damaged(f"{head.file.path.name}: stands on files elsewhere")
-        parts = [*(Segment(self.path / name) for name in older), head]
+        parts = [*(Segment(self.path / name, self._veil) for name in older), head]
         for place, part in enumerate(parts):
             for newer in parts[place + 1 :]:
                 part.strike_all_of(newer)

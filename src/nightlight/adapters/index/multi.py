@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -29,8 +29,9 @@ from nightlight.adapters.index.folder import Folder
 from nightlight.adapters.index.layout import layout
 from nightlight.adapters.index.segment import Segment
 from nightlight.adapters.index.shared import Item, check, found, nearest_first, usable
+from nightlight.adapters.index.veil import Veil
 from nightlight.core.errors import NotFound
-from nightlight.core.fingerprint import Bank, BankItem, Fingerprint, FingerprintKind, IndexPosition, Match
+from nightlight.core.fingerprint import Bank, BankItem, Fingerprint, FingerprintKind, IndexPosition, IndexStatus, Match
 
 TRIES = 3
 """Searches that merges may spoil before a reader makes them wait."""
@@ -56,19 +57,6 @@ class Tuning(Struct, frozen=True, kw_only=True):
     """Threads of a merge beside the searches; a first load takes all processors."""
 
 
-class IndexStatus(Struct, frozen=True, kw_only=True):
-    segments: tuple[int, ...]
-    """PDQ hashes in each, the oldest first."""
-    scanned: int
-    """Items in the scanned part."""
-    file_bytes: int
-    merging: bool
-    verified: bool
-    """Whether every byte of the opened files was compared with its checksum since they were opened."""
-    trouble: str | None
-    """What is wrong with a file or went wrong in the last merge, in words."""
-
-
 class _Parts(Struct, frozen=True):
     segments: tuple[Segment, ...]
     banks: tuple[tuple[Bank | None, ...], ...]
@@ -81,12 +69,14 @@ class _Parts(Struct, frozen=True):
 class MultiIndex:
     """Fills `FingerprintIndex` and `LastingIndex`. Close it when done; nothing is lost that the store does not have.
 
-    `folder`: where the files are kept and shared with other processes; None: in a temporary folder of its own.
+    `folder`: where the files are kept and shared with other processes; None: in a temporary folder of its own. `key`: what the files hold
+    is disguised with it, see `Veil`; files that were written with another are not believed.
     """
 
-    def __init__(self, folder: Path | None = None, tuning: Tuning | None = None) -> None:
+    def __init__(self, folder: Path | None = None, tuning: Tuning | None = None, *, key: bytes | None = None) -> None:
         self._tuning = tuning or Tuning()
-        self._folder = Folder(folder)
+        self._veil = Veil(key)
+        self._folder = Folder(folder, self._veil)
         self._lock = threading.RLock()
         self._merging = threading.Lock()
         self._banks: dict[str, Bank] = {}
@@ -103,6 +93,7 @@ class MultiIndex:
         self._closed = False
         segments, wrong = self._folder.open()
         self._trouble = "; ".join(wrong) or None
+        self._mended: str | None = None
         self._parts = _Parts((), (), (), FlatIndex())
         self._adopt(segments)
         self._thread: threading.Thread | None = None
@@ -232,11 +223,12 @@ class MultiIndex:
     def rebuild(self, items: Iterable[BankItem], position: IndexPosition) -> int:
         """Replace everything by these items, which are the banks as of `position`; what is put meanwhile is kept. Searches go on.
 
-        A few items in an index that holds nothing are put one by one: a small bank has no file.
+        A few items in an index that holds nothing are put one by one: a small bank has no file. Where there is one that nobody can read,
+        it is replaced by one that says what is so.
         """
         stream = iter(items)
         first = list(islice(stream, self._tuning.scanned))
-        if self._parts.segments or self._entries or len(first) == self._tuning.scanned:
+        if self._parts.segments or self._entries or len(first) == self._tuning.scanned or self._folder.newest():
             return self._load(_pages(first, stream), fresh=True, position=position)
         for item in first:
             self.put_item(item)
@@ -248,12 +240,16 @@ class MultiIndex:
         with self._lock:
             segments = self._parts.segments
             return IndexStatus(
+                fingerprints=self.sizes(),
                 segments=tuple(segment.rows for segment in segments),
                 scanned=len(self._entries),
+                struck=sum(int((segment.state == GONE).sum()) for segment in segments),
                 file_bytes=sum(segment.file.size for segment in segments),
+                veiled=bool(self._veil.check),
                 merging=self._changed is not None,
                 verified=all(segment.verified for segment in segments),
                 trouble=self._trouble,
+                mended=self._mended,
             )
 
     def verify(self) -> None:
@@ -292,6 +288,42 @@ class MultiIndex:
         finally:
             self._merging.release()
 
+    def forget(self) -> bool:
+        """Where anything was removed or replaced, write the files anew without it: only then have its bytes left the disk.
+
+        False where there was nothing to do, or another thread or process is at it.
+        """
+        with self._lock:
+            segments = self._parts.segments
+            due = bool(segments) and (bool(self._gone) or any((segment.state == GONE).any() for segment in segments))
+        return due and self.merge(everything=True)
+
+    def tend(self, *, forget: bool = False) -> None:
+        """What belongs to a service, in a thread of its own: `follow`, and with `forget` that too. Does nothing while that thread works."""
+
+        def work() -> None:
+            try:
+                self.follow()
+                if forget:
+                    self.forget()
+            except Exception as error:
+                self._trouble = f"merging failed: {type(error).__name__}: {error}"
+
+        self._start(work)
+
+    def follow(self) -> bool:
+        """Take over what another process has written since, so that the files it replaced can leave the disk; whether there was any."""
+        if self._folder.newest() <= self._generation or not self._merging.acquire(blocking=False):
+            return False
+        try:
+            before = self._generation
+            with self._folder.writing() as alone:
+                if alone:
+                    self._catch_up()
+            return self._generation > before
+        finally:
+            self._merging.release()
+
     @contextmanager
     def _noting(self) -> Iterator[None]:
         """Within it, what is changed is noted, to be applied to what is being built."""
@@ -313,13 +345,13 @@ class MultiIndex:
             sources = [Source(s.columns, s.state.copy(), s.release) for s in segments[first:]]
             position = self._position
         if any(changes) or len(sources) > 1 or any((source.state == GONE).any() for source in sources):
-            new = columns(*changes)
+            new = columns(*changes, veil=self._veil)
             self._replace(segments[:first], [*sources, Source(new, new.state)], position, self._tuning.workers, lasting=True)
 
     def _load(self, pages: Iterator[list[BankItem]], *, fresh: bool, position: IndexPosition | None) -> int:
         with self._merging, self._folder.writing() as alone, self._noting(), Spool(self._folder.path) as spool:
             for page in pages:
-                made = columns(page)
+                made = columns(page, veil=self._veil)
                 if unknown := set(made.banks) - set(self._banks):
                     raise NotFound(f"there is no bank {min(unknown)!r}", field="bank")
                 spool.add(made)
@@ -327,10 +359,12 @@ class MultiIndex:
             if position is not None:
                 with self._lock:
                     self._position = position
+                    if fresh:
+                        self._mended, self._trouble = self._trouble or self._mended, None
             return spool.items
 
     def load(self, made: Columns) -> None:
-        """As `put_items`, of arrays that the caller has made; their banks must be known."""
+        """As `put_items`, of arrays that the caller has made, veiled as this index veils; their banks must be known."""
         with self._merging, self._folder.writing() as alone, self._noting():
             self._take(made, fresh=False, position=None, lasting=alone)
 
@@ -340,7 +374,7 @@ class MultiIndex:
         with self._lock:
             entries, gone = list(self._entries.values()), list(self._gone)
             sources = [] if fresh else [Source(s.columns, s.state.copy(), s.release) for s in segments[first:]]
-        before = columns(() if fresh else entries, () if fresh else gone)
+        before = columns(() if fresh else entries, () if fresh else gone, veil=self._veil)
         sources += [Source(before, before.state), Source(made, made.state)]
         self._replace(segments[:first], sources, position or self._position, os.cpu_count() or 1, lasting=lasting)
         # What a load replaces in older segments is struck out once it shows, so that nobody misses it: a reader of the old parts looks
@@ -371,10 +405,10 @@ class MultiIndex:
         """Build a segment of the sources, put it in the place of all segments but `kept`, and give its file a name."""
         unfinished = self._folder.unfinished(private=not lasting)
         older = [segment.file.path.name for segment in kept]
-        about = {"older": older, "position": [position.number, position.fence] if position else None}
+        about = {"older": older, "position": [position.number, position.fence] if position else None, "veil": self._veil.check}
         with writing(unfinished) as writer:
             build(writer, sources, full=not kept, workers=workers, about=about, layout_of=self._tuning.layout_of)
-        segment = Segment(unfinished)
+        segment = Segment(unfinished, self._veil)
         segment.verified = True  # its bytes were summed up on their way to the disk
         replaced = [part for part in self._parts.segments if part not in kept]
         self._show([*kept, segment], set())
@@ -462,9 +496,12 @@ class MultiIndex:
         if not self._tuning.background:
             self._merge_quietly()
             return
+        self._start(self._merge_quietly)
+
+    def _start(self, work: Callable[[], None]) -> None:
         with self._lock:
-            if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._merge_quietly, name="nightlight-index-merge", daemon=True)
+            if not self._closed and (self._thread is None or not self._thread.is_alive()):
+                self._thread = threading.Thread(target=work, name="nightlight-index-merge", daemon=True)
                 self._thread.start()
 
     def _merge_quietly(self) -> None:

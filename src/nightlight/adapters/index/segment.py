@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from nightlight.adapters.index.columns import EXACT, GONE, LIVE, Array, Columns
 from nightlight.adapters.index.file import Damaged, Mapped
-from nightlight.adapters.index.layout import BLOCK, masks, radii, spread
+from nightlight.adapters.index.layout import BLOCK, masks, radii
 from nightlight.adapters.index.shared import Item
+from nightlight.adapters.index.veil import PLAIN, Veil
 from nightlight.core.fingerprint import Fingerprint, FingerprintKind
 
 HOT = ("words", "near", "base", "ids", "extra")
@@ -25,10 +26,12 @@ FIRST_HITS = 256
 class Segment:
     """Safe to search from many threads while one strikes items out. Nothing else ever changes."""
 
-    def __init__(self, path: Path) -> None:
-        """Raises Damaged where it is not whole."""
-        self.file = Mapped(path)
+    def __init__(self, path: Path, veil: Veil = PLAIN) -> None:
+        """Raises Damaged where it is not whole, or was written with another key."""
+        self.file, self._veil = Mapped(path), veil
         arrays, about = self.file.arrays, self.file.about
+        if about.get("veil", "") != veil.check:
+            raise Damaged(f"{path.name}: written with another key")
         try:
             self.rows, self.items = int(about["rows"]), int(about["items"])
             self.banks: tuple[str, ...] = tuple(about["banks"])
@@ -108,7 +111,9 @@ class Segment:
         out = np.empty((max(FIRST_HITS, 4 * len(queries)), 3), np.int64)
         while True:
             hits = int(
-                near_rows(queries, spread(), self._words, *tables, shape, flips, flip_starts, c.owner, self.state, c.group, limits, out)
+                near_rows(
+                    queries, self._veil.table, self._words, *tables, shape, flips, flip_starts, c.owner, self.state, c.group, limits, out
+                )
             )
             if hits <= len(out):
                 return out[:hits]
@@ -122,7 +127,7 @@ class Segment:
         owner = self._columns.value_owner[kind]
         if not len(owner):
             return []
-        value = np.frombuffer(bytes.fromhex(fingerprint.value), np.uint8)
+        (value,) = self._veil.hidden(kind, [bytes.fromhex(fingerprint.value)])
         near, extra, base, ids = (a[f"{kind}.{part}"] for part in ("near", "extra", "base", "ids"))
         out = np.empty(16, np.int64)
         while (hits := int(find_digest(value, self._columns.values[kind], near, extra, base, ids, _width(near), out))) > len(out):

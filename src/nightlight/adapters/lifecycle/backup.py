@@ -25,7 +25,7 @@ from sqlalchemy.engine import URL
 
 from nightlight.adapters.lifecycle.erasures import ERASURES, Erasures
 from nightlight.adapters.lifecycle.restored import Note, leave
-from nightlight.adapters.store.engine import DATABASE_FILE, RESTORE_PENDING, make_home, resolve
+from nightlight.adapters.store.engine import DATABASE_FILE, INDEX_FOLDER, RESTORE_PENDING, make_home, resolve
 from nightlight.adapters.store.migrate import HEAD
 from nightlight.core.errors import Conflict, Invalid, NotFound, Tampered
 from nightlight.core.ports import AuditEntry
@@ -204,6 +204,7 @@ def _restore_files(src: Path, home: Path, manifest: Manifest) -> tuple[list[str]
 
     Returns the names of the heads that the backup does not have, and of the folder with those that were replaced.
     """
+    shutil.rmtree(home / INDEX_FOLDER, ignore_errors=True)  # of the banks that go; the next start makes it anew
     folder, replaced = home / "audit", None
     folder.mkdir(mode=0o700, exist_ok=True)
     if there := sorted(folder.glob("*.head*")):  # what they vouch for may still be asked about

@@ -7,7 +7,7 @@ next with its key file settles it: the command line at once, or else whatever of
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,9 +17,25 @@ from msgspec import Struct
 from sqlalchemy import ColumnElement, select
 
 from nightlight.adapters.audit import SUFFIX, read_head
+from nightlight.adapters.lifecycle.deletion import thorough
 from nightlight.adapters.lifecycle.erasures import Erasures
 from nightlight.adapters.lifecycle.persons import Person, commitment
-from nightlight.adapters.store.tables import accounts, assessments, audit, cases, facts, limits, states, summaries, tails
+from nightlight.adapters.store.banks.rows import item_commitment
+from nightlight.adapters.store.tables import (
+    accounts,
+    assessments,
+    audit,
+    bank_changes,
+    bank_history,
+    bank_items,
+    bank_verdicts,
+    cases,
+    facts,
+    limits,
+    states,
+    summaries,
+    tails,
+)
 from nightlight.core.errors import Tampered
 from nightlight.core.ports import AuditEntry
 
@@ -124,11 +140,33 @@ def _erase_again(database: Database, since: datetime, by: str) -> tuple[int, int
         result = Person.known_as(database, pseudonym).erase(by)
         again += 1
         kept += not result.complete
-    if again or bad:
-        detail: dict[str, str | int | float | bool | None] = {"erased": again, "evidence_kept": kept, "unreadable": bad}
+    items = _forget_again(database, wanted) if wanted else 0
+    if again or items or bad:
+        detail: dict[str, str | int | float | bool | None] = {
+            "erased": again,
+            "evidence_kept": kept,
+            "bank_items": items,
+            "unreadable": bad,
+        }
         entry = AuditEntry(at=database.clock.now(), actor=by, action="restore.erasures", target="erasures", detail=detail)
         database.audit.append([entry])
     return again, kept, bad
+
+
+def _forget_again(database: Database, wanted: Set[str]) -> int:
+    """Items of banks that were forgotten since the backup was made: a child's own report, withdrawn."""
+    back: set[tuple[str, str]] = set()
+    for table in (bank_items, bank_history):
+        with database.sql.read() as connection:
+            for bank, id in connection.execute(select(table.c.bank, table.c.id).distinct()):
+                if item_commitment(database.sealer, bank, id) in wanted:
+                    back.add((bank, id))
+    for bank, id in sorted(back):
+        with database.audit.transaction() as ledger, thorough(ledger.connection):
+            for table, column in ((bank_items, bank_items.c.id), (bank_history, bank_history.c.id), (bank_verdicts, bank_verdicts.c.item)):
+                ledger.connection.execute(table.delete().where(table.c.bank == bank, column == id))
+            ledger.connection.execute(bank_changes.insert().values(bank=bank, item=id))
+    return len(back)
 
 
 def _pseudonyms(database: Database) -> Iterator[str]:

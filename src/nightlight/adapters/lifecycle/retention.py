@@ -16,6 +16,10 @@ from nightlight.adapters.store.prepared import AnySelect
 from nightlight.adapters.store.tables import (
     accounts,
     assessments,
+    bank_history,
+    bank_items,
+    bank_verdicts,
+    bank_versions,
     cases,
     event_accounts,
     events,
@@ -48,6 +52,8 @@ class Periods(Struct, frozen=True, kw_only=True):
     """Since they finished."""
     limits: timedelta = timedelta(days=180)
     """Since they ended."""
+    bank_history: timedelta = timedelta(days=30)
+    """Since a bank's item or settings became others: as long as the bank can go back to them. Verdicts on items that are gone, too."""
 
 
 class Step(Struct, frozen=True):
@@ -103,6 +109,12 @@ def _steps(now: datetime, p: Periods) -> Iterator[Step]:
     yield _rows(limits, limits.c.until <= at(p.limits))
     yield _rows(outbox, o.state.in_([DELIVERED, CANCELLED]), o.finished_at <= at(p.outbox))
     yield _rows(jobs, jobs.c.finished_at <= at(p.jobs))
+    # A version before the rows that it would need: one that is half there could not be told from a whole one.
+    yield _rows(bank_versions, bank_versions.c.superseded_at <= at(p.bank_history))
+    yield _rows(bank_history, bank_history.c.superseded_at <= at(p.bank_history))
+    v, i, h = bank_verdicts.c, bank_items.c, bank_history.c
+    there = exists(select(i.id).where(i.bank == v.bank, i.id == v.item)), exists(select(h.id).where(h.bank == v.bank, h.id == v.item))
+    yield _rows(bank_verdicts, v.at <= at(p.bank_history), ~or_(*there))
     yield _orphan_accounts()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,8 +13,12 @@ from sqlalchemy import select
 from nightlight.adapters.audit import Chain, HeadFiles
 from nightlight.adapters.sealer import Keyring, KeysMissing
 from nightlight.adapters.store.banks import Hasher, SqlBanks
+from nightlight.adapters.store.banks.derived import Deriver
+from nightlight.adapters.store.banks.rows import item_commitment
+from nightlight.adapters.store.banks.verdicts import Seen
 from nightlight.adapters.store.cases import SqlCases
 from nightlight.adapters.store.engine import RESTORE_PENDING, Sql, make_file, make_home, reached, resolve
+from nightlight.adapters.store.exchanges import SqlExchanges
 from nightlight.adapters.store.history import SqlHistory
 from nightlight.adapters.store.jobs import SqlJobs
 from nightlight.adapters.store.keys import SqlKeys
@@ -23,10 +28,12 @@ from nightlight.adapters.store.migrate import require_current, upgrade
 from nightlight.adapters.store.outbox import SqlOutbox
 from nightlight.adapters.store.pipeline import SqlPipelineStore
 from nightlight.adapters.store.policies import SqlPolicies
+from nightlight.adapters.store.self_reports import Kept, SqlSelfReports
 from nightlight.adapters.store.tables import meta
 from nightlight.core.clock import Clock
 from nightlight.core.fingerprint import FingerprintIndex
 from nightlight.core.ids import Pseudonymiser
+from nightlight.core.services import BankService
 
 if TYPE_CHECKING:
     from nightlight.adapters.lifecycle import Lifecycle
@@ -50,6 +57,7 @@ class Database:
         self.policies = SqlPolicies(sql, self.audit, clock)
         self.history = SqlHistory(sql)
         self.jobs = SqlJobs(sql, sealer)
+        self.exchanges = SqlExchanges(sql, self.audit, sealer, clock)
         self.limits = SqlLimits(sql, self.audit, sealer, clock)
 
     @cached_property
@@ -58,9 +66,21 @@ class Database:
 
         return Lifecycle(self)
 
-    def banks(self, index: FingerprintIndex, hasher: Hasher) -> SqlBanks:
+    def banks(self, index: FingerprintIndex, hasher: Hasher, *, deriver: Deriver | None = None, seen: Seen | None = None) -> SqlBanks:
         """Loads every banked fingerprint into `index`."""
-        return SqlBanks(self.sql, self.audit, self.sealer, self.clock, index, hasher)
+        return SqlBanks(
+            self.sql, self.audit, self.sealer, self.clock, index, hasher, deriver=deriver, seen=seen, on_forget=self._remember_forgotten
+        )
+
+    def _remember_forgotten(self, bank: str, items: Sequence[str]) -> None:
+        """Outside the database, so that a backup that is put back brings none of them back for good."""
+        from nightlight.adapters.lifecycle.erasures import Erasures, Line
+
+        now = self.clock.now()
+        Erasures(self.home).remember(*(Line(item_commitment(self.sealer, bank, item), now) for item in items))
+
+    def self_reports(self, banks: BankService, kept: Kept | None = None) -> SqlSelfReports:
+        return SqlSelfReports(self.sql, self.audit, self.sealer, self.clock, banks, self.home, kept or Kept())
 
     def ping(self) -> None:
         """Raises where the database does not answer."""

@@ -18,6 +18,8 @@ from nightlight.core.errors import Invalid, Unavailable
 
 DATABASE_FILE = "nightlight.db"
 RESTORE_PENDING = ".restore-pending"
+INDEX_FOLDER = "index"
+"""Files of the fingerprint index, made from the banks: never backed up, and removed by a restore."""
 """In the home folder while a restore is under way: see `lifecycle.backup.finish_restore`."""
 
 # synchronous=FULL: with WAL, NORMAL may lose acknowledged commits when power fails.

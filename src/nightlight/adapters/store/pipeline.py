@@ -41,6 +41,8 @@ from nightlight.core.harm import Harm
 from nightlight.core.ports import ContactLimit, Decided, Head, SavedState, Sealer, StoredEvent, Work
 from nightlight.core.signal import Subject
 
+_LATEST_SIGNALS = 100_000
+
 _decision = msgspec.msgpack.Decoder(Decision).decode
 _assessment = msgspec.msgpack.Decoder(Assessment).decode
 _summary = msgspec.msgpack.Decoder(AccountSummary).decode
@@ -110,6 +112,11 @@ class SqlPipelineStore:
         whole = [e[n] for n in rows.EVENT]
         self._event = Prepared(sql, select(*whole).where(e.id == bindparam("id")))
         self._log = Prepared(sql, select(e.seq, *whole).where(e.seq > bindparam("after")).order_by(e.seq).limit(bindparam("most")))
+        g = signals.c
+        last = select(func.coalesce(func.max(g.seq), 0)).scalar_subquery()
+        about = select(g.actor, g.event_id).where(g.seq > last - _LATEST_SIGNALS, g.subject_id == bindparam("id"), g.actor.is_not(None))
+        about = about.where(g.subject_kind == bindparam("kind"), g.at >= bindparam("since"))
+        self._sharers = Prepared(sql, about.order_by(g.seq))
         self._names = Prepared(sql, select(accounts.c.pseudonym, accounts.c.sealed).where(among(sql, accounts.c.pseudonym)))
 
     # -- the port ------------------------------------------------------------------------------------------------------------------
@@ -187,6 +194,11 @@ class SqlPipelineStore:
         with self._sql.read() as connection:
             found = self._event.first(connection, id=id)
         return None if found is None else rows.stored_event(found)
+
+    def sharers(self, subject: Subject, since: datetime) -> Mapping[str, str]:
+        with self._sql.read() as connection:
+            found = self._sharers.rows(connection, id=subject.id, kind=subject.kind.value, since=micros(since))
+        return {str(actor): str(event) for actor, event in found}
 
     def events(self, after: int = 0, most: int = 1000) -> Sequence[tuple[int, StoredEvent]]:
         """A page of the log, in log order, with each event's number: pass the last one as `after` to go on."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from sqlalchemy import BigInteger, Boolean, Column, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, Table, Text, text
 
@@ -266,19 +267,111 @@ banks = Table(
     Column("enabled", Boolean, nullable=False),
     Column("note", Text, nullable=False),
     _time("created_at"),
+    Column("action", Text, nullable=False),
+    _blob("kinds"),
+    _blob("thresholds"),
+    Column("share", Float, nullable=False),
+    Column("authority", Boolean, nullable=False),
+    Column("expires_after_days", Integer, nullable=True),
+    Column("version", BigInteger, nullable=False),
 )
+
+
+def _item() -> list[Column[Any]]:
+    """What an item and its history have in common, without the two columns that say which it is."""
+    return [
+        # Sealed: a perceptual hash can be turned back into a blurred picture, and a partner's list is theirs to show.
+        _blob("sealed"),
+        Column("enabled", Boolean, nullable=False),
+        _blob("labels"),
+        Column("source", Text, nullable=True),
+        _time("created_at"),
+        Column("category", Text, nullable=True),
+        Column("generated", Boolean, nullable=True),
+        # Sealed, or empty: a source's words about a picture can be about a person.
+        _blob("provenance"),
+        _time("expires_at", nullable=True),
+        _id("derived_from", nullable=True),
+        _time("paused_at", nullable=True),
+        Column("proposed_by", Text, nullable=True),
+        Column("approved_by", Text, nullable=True),
+        Column("overrides_authority", Boolean, nullable=False),
+        # Of the bank, since when the item is as this row has it.
+        Column("version", BigInteger, nullable=False),
+    ]
+
+
+def _partial(where: str) -> dict[str, Any]:
+    return {"sqlite_where": text(where), "postgresql_where": text(where)}
+
 
 bank_items = Table(
     "bank_items",
     metadata,
     Column("bank", Id, ForeignKey("banks.name"), primary_key=True, nullable=False),
     _id("id", primary_key=True),
-    # Sealed: a perceptual hash can be turned back into a blurred picture, and a partner's list is theirs to show.
-    _blob("sealed"),
-    Column("enabled", Boolean, nullable=False),
-    _blob("labels"),
+    *_item(),
+    Index("ix_bank_items_source", "bank", "source", **_partial("source IS NOT NULL")),
+    Index("ix_bank_items_version", "bank", "version"),
+    Index("ix_bank_items_expires_at", "expires_at", **_partial("expires_at IS NOT NULL")),
+    # For banks whose items end so long after they were added.
+    Index("ix_bank_items_created_at", "bank", "created_at", **_partial("expires_at IS NULL")),
+    Index("ix_bank_items_derived_from", "bank", "derived_from", **_partial("derived_from IS NOT NULL")),
+    Index("ix_bank_items_paused_at", "bank", "paused_at", **_partial("paused_at IS NOT NULL")),
+)
+
+# Items as they were before a change, for going back: each row was so from its `version` up to, not including, `until`.
+bank_history = Table(
+    "bank_history",
+    metadata,
+    _id("bank", primary_key=True),
+    _id("id", primary_key=True),
+    Column("until", BigInteger, primary_key=True, autoincrement=False, nullable=False),
+    _time("superseded_at"),
+    *_item(),
+    Index("ix_bank_history_until", "bank", "until"),
+    Index("ix_bank_history_superseded_at", "superseded_at"),
+)
+
+bank_versions = Table(
+    "bank_versions",
+    metadata,
+    _id("bank", primary_key=True),
+    Column("version", BigInteger, primary_key=True, autoincrement=False, nullable=False),
+    _time("at"),
+    Column("by", Text, nullable=False),
+    # What was done, in the words of the audit log.
+    Column("what", Text, nullable=False),
+    Column("added", BigInteger, nullable=False),
+    Column("changed", BigInteger, nullable=False),
+    Column("removed", BigInteger, nullable=False),
+    # The bank's own settings from then on, JSON.
+    Column("settings", Text, nullable=False),
+    # When the next version came: from then on it can be gone back to for as long as history is kept.
+    _time("superseded_at", nullable=True),
+    Index("ix_bank_versions_superseded_at", "superseded_at", **_partial("superseded_at IS NOT NULL")),
+)
+
+_UNSENT = "sent_at IS NULL AND replaced_at IS NULL"
+bank_verdicts = Table(
+    "bank_verdicts",
+    metadata,
+    Column("id", Serial, primary_key=True),
+    _id("bank"),
+    _id("item"),
+    # The source's own id of the item, which outlives the item: verdicts are written back by it.
     Column("source", Text, nullable=True),
-    _time("created_at"),
+    Column("by", Text, nullable=False),
+    Column("confirm", Boolean, nullable=False),
+    _blob("note"),
+    _time("at"),
+    # When the same person judged the item again; that row is the one that counts.
+    _time("replaced_at", nullable=True),
+    _time("sent_at", nullable=True),
+    Index("ix_bank_verdicts_item", "bank", "item"),
+    Index("ix_bank_verdicts_unsent", "bank", "id", **_partial(_UNSENT)),
+    Index("ix_bank_verdicts_at", "at"),
+    sqlite_autoincrement=True,
 )
 
 bank_changes = Table(
@@ -288,6 +381,47 @@ bank_changes = Table(
     _id("bank"),
     # The empty string: the bank itself changed.
     _id("item"),
+    sqlite_autoincrement=True,
+)
+
+exchanges = Table(
+    "exchanges",
+    metadata,
+    _id("name", primary_key=True),
+    Column("kind", Text, nullable=False),
+    # One list a bank: two that fill one would withdraw what the other gave.
+    Column("bank", Id, ForeignKey("banks.name"), nullable=False),
+    Column("url", Text, nullable=False),
+    _blob("options"),
+    Column("enabled", Boolean, nullable=False),
+    Column("interval_minutes", Integer, nullable=False),
+    Column("credentials", LargeBinary, nullable=True),
+    # Sealed too: the link to a list's next page may hold a token.
+    Column("checkpoint", LargeBinary, nullable=True),
+    _time("created_at"),
+    _time("last_good_at", nullable=True),
+    Column("failures", Integer, nullable=False),
+    _time("due_at"),
+    # The run that may write, and until when it may without saying that it still does.
+    Column("run", BigInteger, nullable=True),
+    Column("lease_by", Text, nullable=True),
+    _time("lease_until", nullable=True),
+    Index("ix_exchanges_bank", "bank", unique=True),
+)
+
+exchange_runs = Table(
+    "exchange_runs",
+    metadata,
+    Column("id", Serial, primary_key=True),
+    _id("exchange"),
+    _time("started_at"),
+    _time("ended_at", nullable=True),
+    Column("by", Text, nullable=False),
+    *(Column(name, BigInteger, nullable=False) for name in ("pages", "added", "changed", "withdrawn", "unchanged", "bad", "told")),
+    _blob("reasons"),
+    Column("error", Text, nullable=False),
+    Index("ix_exchange_runs_exchange", "exchange", "id"),
+    # The number of a run that was deleted must never let an old process write into a new one.
     sqlite_autoincrement=True,
 )
 
@@ -316,6 +450,28 @@ jobs = Table(
     _time("finished_at", nullable=True),
     Column("detail", Text, nullable=False),
     Column("notify", Text, nullable=True),
+)
+
+# Who sent one is not here: no account, no address. The code and the submission's name are kept as keyed hashes.
+self_reports = Table(
+    "self_reports",
+    metadata,
+    _id("id", primary_key=True),
+    _blob("code_mac"),
+    _blob("once_mac"),
+    _blob("body_mac"),
+    Column("state", Text, nullable=False),
+    # False until every picture is banked: a submission that was cut off is ended by its repetition, or swept away.
+    Column("ready", Boolean, nullable=False),
+    Column("pictures", Integer, nullable=False),
+    Column("kept", Boolean, nullable=True),
+    _time("created_at"),
+    _time("changed_at"),
+    _time("expires_at"),
+    Index("ix_self_reports_code_mac", "code_mac", unique=True),
+    Index("ix_self_reports_once_mac", "once_mac", unique=True),
+    Index("ix_self_reports_created_at", "created_at"),
+    Index("ix_self_reports_expires_at", "expires_at"),
 )
 
 meta = Table("meta", metadata, Column("name", Text, primary_key=True, nullable=False), Column("value", Text, nullable=False))

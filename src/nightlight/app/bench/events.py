@@ -154,9 +154,9 @@ def _port_of(server: subprocess.Popen[str]) -> int:
 class Connection:
     """One kept-alive connection."""
 
-    def __init__(self, port: int, key: str) -> None:
+    def __init__(self, port: int, key: str, content_type: str = "application/json") -> None:
         self._http = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-        self._headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+        self._headers = {"Authorization": f"Bearer {key}", "Content-Type": content_type}
 
     def post(self, path: str, body: bytes) -> tuple[int, bytes]:
         self._http.request("POST", path, body, self._headers)

@@ -19,7 +19,7 @@ from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 from nightlight.app.bench.peer import Hasher, peer_pdq
 from nightlight.app.bench.pictures import encoded, invented
 from nightlight.core.fingerprint import PDQ_THRESHOLD, BankKind, Fingerprint, FingerprintKind, Match
-from nightlight.senses.media import look_up, screen_bytes, warm_up
+from nightlight.senses.media import derived_crops, look_up, screen_bytes, warm_up
 from nightlight.senses.media.sensors import searchable
 
 UNRELATED = "unrelated pictures"
@@ -34,10 +34,13 @@ class Row(Struct, frozen=True, kw_only=True):
     """Share of the changed pictures that were found as what they are."""
     peer_recall: float | None
     """None where the peer is not installed (`make peers`)."""
+    recall_with_derived: float
+    """Ours, where the bank also holds fingerprints of parts of the originals, as for pictures that a person confirmed."""
     pictures: int
     false_matches: float
     """Share of the files that matched an item that they are not."""
     peer_false_matches: float | None
+    false_matches_with_derived: float
 
 
 def run(
@@ -60,6 +63,7 @@ def run(
     ours, peer = _Bank(), _PeerBank(theirs) if theirs is not None else None
     for number, data in enumerate(files):
         ours.add(number, data)
+        ours.add_derived(number, data)
         if peer is not None:
             peer.add(number, data)
     rows = []
@@ -82,16 +86,26 @@ class _Bank:
     def __init__(self) -> None:
         self._rows: list[NDArray[np.uint8]] = []
         self._items: list[int] = []
+        self._derived: list[bool] = []
 
     def add(self, item: int, data: bytes) -> None:
-        for f in screen_bytes(data).fingerprints:
+        self._keep(item, screen_bytes(data).fingerprints, derived=False)
+
+    def add_derived(self, item: int, data: bytes) -> None:
+        self._keep(item, derived_crops(data), derived=True)
+
+    def find(self, data: bytes) -> tuple[set[int], set[int]]:
+        """The items found without what was derived, and with it."""
+        prints = [f for f in screen_bytes(data, thorough=True).fingerprints if searchable(f)]
+        whole = look_up(lambda asked: [m for m in self._search(asked) if not m.derived], prints)
+        return {int(m.item) for m in whole}, {int(m.item.partition(" ")[0]) for m in look_up(self._search, prints)}
+
+    def _keep(self, item: int, fingerprints: Sequence[Fingerprint], *, derived: bool) -> None:
+        for f in fingerprints:
             if searchable(f):
                 self._rows.append(_bits(f.value))
                 self._items.append(item)
-
-    def find(self, data: bytes) -> set[int]:
-        prints = [f for f in screen_bytes(data, thorough=True).fingerprints if searchable(f)]
-        return {int(match.item) for match in look_up(self._search, prints)}
+                self._derived.append(derived)
 
     def _search(self, fingerprints: Sequence[Fingerprint]) -> list[Match]:
         table = np.stack(self._rows)
@@ -102,10 +116,11 @@ class _Bank:
                 Match(
                     bank="own",
                     bank_kind=BankKind.OWN,
-                    item=str(self._items[row]),
+                    item=f"{self._items[row]} part" if self._derived[row] else str(self._items[row]),
                     kind=FingerprintKind.PDQ,
                     distance=int(apart[row]),
                     threshold=PDQ_THRESHOLD,
+                    derived=self._derived[row],
                 )
                 for row in np.flatnonzero(apart <= PDQ_THRESHOLD)
             ]
@@ -149,10 +164,12 @@ def _row(name: str, files: Sequence[tuple[int | None, bytes]], ours: _Bank, peer
     count = len(found)
     return Row(
         transformation=name,
-        recall=sum(item in mine for item, mine, _ in found) / count,
+        recall=sum(item in mine for item, (mine, _), _ in found) / count,
+        recall_with_derived=sum(item in derived for item, (_, derived), _ in found) / count,
         peer_recall=sum(item in theirs for item, _, theirs in found) / count if peer is not None else None,
         pictures=count,
-        false_matches=sum(bool(mine - {item}) for item, mine, _ in found) / count,
+        false_matches=sum(bool(mine - {item}) for item, (mine, _), _ in found) / count,
+        false_matches_with_derived=sum(bool(derived - {item}) for item, (_, derived), _ in found) / count,
         peer_false_matches=sum(bool(theirs - {item}) for item, _, theirs in found) / count if peer is not None else None,
     )
 
@@ -196,6 +213,30 @@ def _cropped(low: float, high: float) -> Change:
         width, height = image.size
         left, right, top, bottom = (rnd.uniform(low, high) for _ in range(4))
         return image.crop((int(left * width), int(top * height), int((1 - right) * width), int((1 - bottom) * height)))
+
+    return _saved(crop)
+
+
+def _cut_off(low: float, high: float) -> Change:
+    """From one side only."""
+
+    def crop(image: Image.Image, rnd: Rnd) -> Image.Image:
+        box, side, share = [0, 0, image.width, image.height], rnd.randrange(4), rnd.uniform(low, high)
+        along = image.size[side % 2]
+        box[side] = int(share * along) if side < 2 else int((1 - share) * along)
+        return image.crop((box[0], box[1], box[2], box[3]))
+
+    return _saved(crop)
+
+
+def _cut_both_ways(low: float, high: float) -> Change:
+    """From the width and from the height, divided between their sides at random."""
+
+    def crop(image: Image.Image, rnd: Rnd) -> Image.Image:
+        width, height = image.size
+        across, down = rnd.uniform(low, high) * width, rnd.uniform(low, high) * height
+        left, top = across * rnd.random(), down * rnd.random()
+        return image.crop((int(left), int(top), int(width - across + left), int(height - down + top)))
 
     return _saved(crop)
 
@@ -301,6 +342,8 @@ CHANGES: dict[str, Change] = {
     "tilted by 1 to 3 degrees": _saved(_tilted),
     "cropped by 0.5 to 2% a side": _cropped(0.005, 0.02),
     "cropped by 2 to 5% a side": _cropped(0.02, 0.05),
+    "cropped by 10 to 30% on one side": _cut_off(0.1, 0.3),
+    "cropped by 10 to 30% both ways": _cut_both_ways(0.1, 0.3),
     "bars": _saved(_barred),
     "frame": _saved(_framed),
     "one of four in a collage": _saved(_collage),

@@ -10,7 +10,23 @@ from typing import Annotated
 import typer
 
 import nightlight
-from nightlight.app.cli import audit, bank, bench, database, demo, evaluate, keys, media, people, policy, screen, serve
+from nightlight.app.cli import (
+    audit,
+    bank,
+    bench,
+    database,
+    demo,
+    evaluate,
+    exchange,
+    index,
+    keys,
+    media,
+    people,
+    policy,
+    screen,
+    self_reports,
+    serve,
+)
 from nightlight.app.cli.common import Exit, exit_code
 from nightlight.core.errors import NightlightError
 
@@ -28,6 +44,8 @@ app.command("screen")(screen.screen)
 app.command("hash")(media.hash_files)
 app.command("match")(media.match_files)
 app.add_typer(bank.app, name="bank")
+app.add_typer(exchange.app, name="exchange")
+app.add_typer(index.app, name="index")
 app.add_typer(policy.app, name="policy")
 app.add_typer(keys.app, name="keys")
 app.add_typer(people.limits, name="limits")
@@ -41,6 +59,7 @@ app.command("retention")(database.retention)
 app.command("erase")(database.erase)
 app.command("export")(database.export)
 app.add_typer(audit.app, name="audit")
+app.add_typer(self_reports.app, name="self-reports")
 app.add_typer(evaluate.app, name="evaluate")
 app.add_typer(bench.app, name="bench")
 

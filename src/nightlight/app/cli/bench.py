@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -37,6 +37,27 @@ def events(
     typer.echo(f"{result.commits_per_second:,.0f} commits/s of {result.events_per_commit:.0f} events")
     typer.echo(f"bare inserts of the same rows: {result.bare_inserts_per_second:,.0f} events/s; ratio {result.bare_insert_ratio:.3f}")
     typer.echo(f"{result.machine}, {result.date}")
+
+
+@app.command()
+def uploads(
+    seconds: Annotated[float, typer.Option(min=1, help="Length of the load.")] = 10.0,
+    connections: Annotated[int, typer.Option(min=1, max=8, help="Connections that upload, one picture after another.")] = 4,
+    as_json: Json = False,
+) -> None:
+    """One-megapixel JPEGs uploaded over HTTP to a real service, each decoded, hashed, looked up and durably decided."""
+    from nightlight.app.bench.uploads import run
+
+    result = run(seconds, connections, progress=lambda step: typer.echo(f"... {step}", err=True))
+    if as_json:
+        emit(result)
+        return
+    typer.echo(f"{result.uploads_per_second:.1f} uploads a second of {result.megapixels:.1f} megapixels and {result.bytes_each:,} bytes")
+    typer.echo(f"answered within {result.p50_ms:.0f} ms (p50), {result.p99_ms:.0f} ms (p99), on {result.connections} connections")
+    if result.service_cpu_ms is not None:
+        typer.echo(f"processor time of the service and its decoders: {result.service_cpu_ms:.1f} ms an upload")
+    typer.echo(f"{result.jobs} took longer and became jobs; {result.matched} of {result.sent} were found in the bank")
+    typer.echo(f"{result.machine}, {result.date}; the client runs on the same cores")
 
 
 @app.command()
@@ -106,9 +127,14 @@ def robust(
         emit(rows)
         return
     table(
-        ("TRANSFORMATION", "RECALL", "PEER", "FALSE", "PEER FALSE"),
-        [(r.transformation, *map(_percent, (r.recall, r.peer_recall, r.false_matches, r.peer_false_matches))) for r in rows],
+        ("TRANSFORMATION", "RECALL", "WITH PARTS", "PEER", "FALSE", "WITH PARTS", "PEER"),
+        [(r.transformation, *map(_percent, _shares(r))) for r in rows],
     )
+
+
+def _shares(row: Any) -> tuple[float | None, ...]:
+    found = row.recall, row.recall_with_derived, row.peer_recall
+    return *found, row.false_matches, row.false_matches_with_derived, row.peer_false_matches
 
 
 def _percent(share: float | None) -> str:

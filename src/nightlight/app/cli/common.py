@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import getpass
+import glob
+import os
+import pwd
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from enum import IntEnum
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
     from nightlight.app.bootstrap import Nightlight
 
 T = TypeVar("T")
+
+_LOGIN = Path("/proc/self/loginuid")
+_NOBODY_LOGGED_IN = 2**32 - 1
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line, for scripts.")]
 
@@ -75,11 +80,24 @@ def opened(*, engine: bool = False, place: str | None = None) -> Nightlight:
 
 
 def operator() -> str:
-    """Who the audit says did it."""
+    """Who the audit says did it: the account that logged in, which `sudo` does not change, or else the one that runs this.
+
+    Never from the environment, where anybody may write any name: an approval takes another person.
+    """
+    uid = os.getuid() if (login := _login()) is None else login
     try:
-        return f"cli:{getpass.getuser()}"
-    except (KeyError, OSError):
-        return "cli"
+        return f"cli:{pwd.getpwuid(uid).pw_name}"
+    except KeyError:
+        return f"cli:{uid}"
+
+
+def _login() -> int | None:
+    """The user who logged in, where the kernel keeps that."""
+    try:
+        uid = int(_LOGIN.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None
+    return uid if uid != _NOBODY_LOGGED_IN else None
 
 
 def emit(value: Any) -> None:
@@ -108,9 +126,22 @@ def progress(items: Iterable[T], total: int | None, what: str) -> Iterator[T]:
     yield from track(items, description=what, total=total, console=Console(stderr=True), transient=True)
 
 
-def files_of(paths: Sequence[Path]) -> list[Path]:
-    """Folders become the files in them, in order; a path that is not there is kept, so that its absence is reported."""
+def files_of(paths: Sequence[Path], *, patterns: bool = True) -> list[Path]:
+    """Folders become the files in them, and patterns (`*`, `?`, `[...]`, `**` for any folders) the files that they fit, each in order.
+
+    A path that is not there, or a pattern that nothing fits, is kept, so that its absence is reported. `patterns` False: none is one.
+    """
     out: list[Path] = []
     for path in paths:
-        out.extend(sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path])
+        try:
+            if path.is_dir():
+                out.extend(sorted(p for p in path.rglob("*") if p.is_file()))
+                continue
+            if patterns and not path.exists() and glob.has_magic(str(path)):
+                fitting = {Path(name) for name in glob.iglob(str(path), recursive=True)}  # noqa: PTH207 - a pattern may be absolute
+                out.extend(sorted(p for p in fitting if p.is_file()) or [path])
+                continue
+        except OSError:
+            pass  # such as a name beyond all length: whoever reads the file says so
+        out.append(path)
     return out

@@ -84,7 +84,11 @@ def _warn(text: str) -> None:
 def retention() -> None:
     """Delete what is due. The service does so by itself every hour."""
     with opened() as nightlight:
-        emit(nightlight.database.lifecycle.retention(nightlight.clock.now()))
+        done = dict(nightlight.database.lifecycle.retention(nightlight.clock.now()))
+        if reports := nightlight.self_reports.expire(nightlight.clock.now()):
+            done["self_reports"] = reports
+        emit(done)
+        nightlight.lasting.forget()
 
 
 def erase(account: Account, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 from msgspec import Struct, field
@@ -26,6 +27,8 @@ BATCH = 50
 PLAY_S = 60.0
 """How long an evening takes when somebody is watching."""
 RECENT_S = 5.0
+JOB_S = 60.0
+"""How long an upload that became a job is waited for."""
 BANK = "lanternfall-known"
 
 
@@ -136,6 +139,8 @@ class Player:
         self.tally.answered(1, time.monotonic())
         self.tally.uploads += 1
         self.tally.banked += step.banked
+        if "state" in answer:  # a job: a busy machine, or the first picture of a cold start
+            answer = self._awaited(prefix + step.envelope["id"])
         decision = answer.get("decision")
         if decision is None:
             self.tally.errors += 1
@@ -144,9 +149,21 @@ class Player:
         self.tally.found += "known_material" in decision["harms"]
         self.tally.false_alarms += decision["level"] == "high" and not step.banked
 
+    def _awaited(self, event: str) -> dict[str, Any]:
+        """The answer to an upload that became a job, once it is there; empty where it failed or takes longer than a minute."""
+        end, name = time.monotonic() + JOB_S, quote(event, safe="")
+        while time.monotonic() < end and not self._stop.wait(0.05):
+            state = self._call("GET", f"/v1/jobs/{name}").get("state")
+            if state != "waiting":
+                return self._call("GET", f"/v1/decisions/{name}") if state == "done" else {}
+        return {}
+
     def _post(self, path: str, body: bytes, content_type: str) -> dict[str, Any]:
+        return self._call("POST", path, body, {"Content-Type": content_type})
+
+    def _call(self, method: str, path: str, body: bytes | None = None, headers: Mapping[str, str] | None = None) -> dict[str, Any]:
         began = time.monotonic()
-        self._http.request("POST", path, body, {**self._headers, "Content-Type": content_type})
+        self._http.request(method, path, body, {**self._headers, **(headers or {})})
         answer: dict[str, Any] = msgspec.json.decode(self._http.getresponse().read())
         self.tally.busy_s += time.monotonic() - began
         return answer

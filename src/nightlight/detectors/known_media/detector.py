@@ -1,12 +1,12 @@
 """Known material: what a bank holds, or what looks like it within the bank's threshold.
 
 A bank's listing is itself the judgement of a person elsewhere, so the score says how surely the listed picture was shared: the first
-match counts in full, and a weaker one after it takes nothing away. What accumulates is what an account shares over all conversations.
+match counts in full, and a weaker one after it takes nothing away. Where lists disagree, `core.arbitration` says which match counts.
+What accumulates is what an account shares over all conversations, and how many share one item at a time.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,15 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from nightlight.core.arbitration import Outcome, arbitrate, known_false, settles
 from nightlight.core.detect import Absorption, BaseDetector, Fact, Key, KeyKind, Observation, load_card
 from nightlight.core.event import EventBase
 from nightlight.core.features import Features, MediaFeatures, Sense
-from nightlight.core.fingerprint import PDQ_MIN_QUALITY, BankKind, Fingerprint, FingerprintKind, Match, Variant
+from nightlight.core.fingerprint import PDQ_MIN_QUALITY, BankAction, BankKind, Fingerprint, FingerprintKind, Match
 from nightlight.core.harm import Harm
-from nightlight.core.signal import Evidence, Signal, Subject, SubjectKind
+from nightlight.core.signal import FLOOD, FLOOD_GOES_ON, PAUSED, WITHDRAWN, Evidence, Signal, Subject, SubjectKind
+from nightlight.detectors.known_media.states import Met, Seen, Sharing, Uploader, mark, met_again
+from nightlight.detectors.known_media.words import reason
 
 SAME_BYTES = 1.0
 NEAREST_LIKENESS, FARTHEST_LIKENESS = 0.95, 0.8
@@ -40,35 +43,7 @@ ITEMS_REMEMBERED = 8
 ACCOUNT_ITEMS_REMEMBERED = 32
 """Different items remembered of one account; more change no score."""
 
-_LISTED = (BankKind.OWN, BankKind.PARTNER)
-_RANK = {kind: rank for rank, kind in enumerate((BankKind.OWN, BankKind.PARTNER, BankKind.QUARANTINE, BankKind.NEGATIVE))}
-
-
-class Sharing(Struct, frozen=True, tag="direction"):
-    """What one author shared in one conversation."""
-
-    matches: int
-
-
-class Met(Struct, frozen=True, tag="conversation"):
-    """What was met in one conversation, whoever shared it."""
-
-    items: tuple[tuple[int, float], ...]
-    """Mark and highest score of the items met last, at most eight."""
-
-
-class Uploader(Struct, frozen=True, tag="account"):
-    """What one account shared in all of them. Quarantine banks do not count here: anybody can report anything."""
-
-    matches: int
-    items: tuple[int, ...]
-    """Marks of the different items, at most 32."""
-
-
-class Seen(Struct, frozen=True, tag="media"):
-    """How often one banked item was met."""
-
-    times: int
+_SEEN, _SEEN_PAUSED, _COUNTED, _SHARED = "seen", "seen_paused", "counted", "shared"
 
 
 class _Version1(Struct, frozen=True):
@@ -96,42 +71,41 @@ class KnownMedia(BaseDetector):
                 return Sharing(0)
 
     def wants(self, states: Mapping[Key, Any], event: EventBase, features: Features) -> frozenset[Sense]:
-        """Likeness only where the bytes settle nothing and the picture has structure enough to be told from others."""
+        """Likeness only where the bytes settle nothing and there is something to search: a picture with structure, a foreign kind."""
         media = features.media
         if media is None or media.likeness_searched or not any(map(_searchable, media.fingerprints)):
             return frozenset()
-        settled = any(m.kind.is_exact and m.bank_kind in _LISTED for m in media.matches) or _known_false(media) is not None
-        return frozenset() if settled else frozenset({Sense.MATCH_LIKENESS})
+        return frozenset() if _settled(media) else frozenset({Sense.MATCH_LIKENESS})
 
     def observe(self, states: Mapping[Key, Any], event: EventBase, features: Features) -> Observation:
         media = features.media
         direction, conversation = Key.direction(event), Key.conversation(event)
         if media is None or direction not in states or conversation not in states:
             return Observation()
-        found = sorted((m for m in media.matches if m.bank_kind is not BankKind.NEGATIVE), key=_strongest_first)
-        if not found:
+        outcome = arbitrate(media.matches)
+        if outcome is None:
             return Observation()
-        false = _known_false(media)
-        if false is not None:
-            return Observation(signals=(self._suppressed(event, found[0], false),))
-        sharing, met = Sharing(states[direction].matches + 1), _meet(states[conversation], found[0])
+        if outcome.action is BankAction.COUNT:
+            facts = () if outcome.suppressed_by is not None else (self._fact(event, outcome, _COUNTED),)
+            return Observation(signals=(self._uncounted(event, outcome),), facts=facts)
+        # What may not count against an account is not counted for it anywhere, so that nothing can come of it later.
+        sharing = Sharing(states[direction].matches + (not outcome.spares_account))
+        met = _meet(states[conversation], outcome)
         return Observation(
             states={direction: sharing, conversation: met},
-            signals=(self._signal(event, found, sharing, met),),
-            facts=self._facts(event, found[0]),
+            signals=(self._signal(event, outcome, sharing, met),),
+            facts=self._facts(event, outcome),
         )
 
     def absorb(self, state: Any, fact: Fact) -> Absorption:
         if isinstance(state, Seen):
-            return Absorption(state=Seen(state.times + 1))
-        mark, items = _mark(fact.other or ""), state.items
-        if mark not in items and len(items) < ACCOUNT_ITEMS_REMEMBERED:
-            items = (*items, mark)
-        new = Uploader(state.matches + 1, items)
-        summary = {"matches": float(new.matches), "items": float(len(new.items))}
-        return Absorption(state=new, summary=summary, signals=self._about_account(new, fact))
+            return self._of_item(state, fact)
+        return self._of_account(state, fact)
 
     def upgrade(self, version: int, raw: bytes, key: Key) -> Any:
+        if version == 2:
+            # Items had only their count then; the window of one that has no match yet in this hour is empty, so it reads as it stands.
+            return msgspec.msgpack.decode(raw, type=self.state_type)
         if version != 1:
             return super().upgrade(version, raw, key)
         count = msgspec.msgpack.decode(raw, type=_Version1).count
@@ -145,78 +119,142 @@ class KnownMedia(BaseDetector):
             case _:
                 return super().upgrade(version, raw, key)
 
-    def _signal(self, event: EventBase, found: Sequence[Match], sharing: Sharing, met: Met) -> Signal:
-        reasons = [_reason(match) for match in found[:EVIDENCE]]
-        if sharing.matches > 1:
+    # -- an event ------------------------------------------------------------------------------------------------------------------
+
+    def _signal(self, event: EventBase, outcome: Outcome, sharing: Sharing, met: Met) -> Signal:
+        found = [m for m in outcome.standing if m.action is not BankAction.COUNT][:EVIDENCE]
+        reasons = [reason(match) for match in found]
+        if sharing.matches > 1 and not outcome.spares_account:
             reasons[0] += f"; match number {sharing.matches} by this account in this conversation"
+        reasons[0] = "; ".join((reasons[0], *outcome.notes))
         return Signal(
             subject=_subject(found[0]),
             harm=Harm.KNOWN_MATERIAL,
             score=met.items[-1][1],
-            evidence=tuple(Evidence(event.id, reason, match=match) for reason, match in zip(reasons, found, strict=False)),
+            evidence=tuple(Evidence(event.id, said, match=match) for said, match in zip(reasons, found, strict=True)),
             at=event.at,
             detector=self.card.name,
             version=self.card.version,
-            actor=event.actor.account,
+            actor=None if outcome.spares_account else event.actor.account,
             protects=next((target.account for target in event.targets if target.age_band.is_minor), None),
         )
 
-    def _suppressed(self, event: EventBase, match: Match, false: Match) -> Signal:
-        reason = (
-            f"not counted: its bytes are item {false.item} of bank {false.bank}, which lists known false matches; else {_reason(match)}"
-        )
+    def _uncounted(self, event: EventBase, outcome: Outcome) -> Signal:
+        """Seen, and nothing comes of it: known false matches silence it, or the bank only counts."""
+        false = outcome.suppressed_by
+        why = "; ".join(outcome.notes) if false is not None else f"bank {outcome.match.bank} only counts its matches"
+        said = f"not counted: {why}; else {reason(outcome.match)}" if false is not None else f"{reason(outcome.match)}; {why}"
         return Signal(
-            subject=_subject(match),
+            subject=_subject(outcome.match),
             harm=Harm.KNOWN_MATERIAL,
             score=0.0,
-            evidence=(Evidence(event.id, reason, match=false),),
+            evidence=(Evidence(event.id, said, match=false or outcome.match),),
             at=event.at,
             detector=self.card.name,
             version=self.card.version,
-            actor=event.actor.account,
             abstained=True,
         )
 
-    def _facts(self, event: EventBase, match: Match) -> tuple[Fact, ...]:
-        item, account = _item(match), event.actor.account
+    def _facts(self, event: EventBase, outcome: Outcome) -> tuple[Fact, ...]:
+        seen = self._fact(event, outcome, _SEEN_PAUSED if outcome.paused else _SEEN)
+        if outcome.spares_account:
+            return (seen,)
+        account = Key.account(event.actor.account)
+        return seen, msgspec.structs.replace(seen, key=account, name=_SHARED, other=_item(outcome.match))
 
-        def fact(key: Key, name: str, other: str) -> Fact:
-            return Fact(key=key, name=name, at=event.at, event=event.id, detector=self.card.name, other=other, value=_score(match))
+    def _fact(self, event: EventBase, outcome: Outcome, name: str) -> Fact:
+        return Fact(
+            key=Key.media(_item(outcome.match)),
+            name=name,
+            at=event.at,
+            event=event.id,
+            detector=self.card.name,
+            other=event.actor.account,
+            value=_score(outcome.match),
+        )
 
-        seen = fact(Key.media(item), "seen", account)
-        return (seen, fact(Key.account(account), "shared", item)) if match.bank_kind in _LISTED else (seen,)
+    # -- an item, over all accounts ------------------------------------------------------------------------------------------------
 
-    def _about_account(self, state: Uploader, fact: Fact) -> tuple[Signal, ...]:
-        different = len(state.items)
-        if different < min(SEVERAL):
+    def _of_item(self, seen: Seen, fact: Fact) -> Absorption:
+        if fact.name == _COUNTED:
+            return Absorption(state=msgspec.structs.replace(seen, times=seen.times + 1))
+        if fact.name == PAUSED:
+            return Absorption(state=msgspec.structs.replace(seen, paused=True))
+        new = met_again(seen, fact.other or "", fact.at, paused=fact.name == _SEEN_PAUSED)
+        if not new.told:
+            return Absorption(state=new)
+        # Said once for a person, and again with each further match until it is paused, in case whoever pauses it was interrupted.
+        matches, accounts = new.recent
+        said = f"a flood: {matches} matches of this item within an hour, by {accounts} accounts or more; no account is acted on for it"
+        cue = FLOOD_GOES_ON if seen.told else FLOOD
+        return Absorption(
+            state=new,
+            signals=(
+                Signal(
+                    subject=Subject(SubjectKind.MEDIA, fact.key.id),
+                    harm=Harm.KNOWN_MATERIAL,
+                    score=fact.value,
+                    evidence=(Evidence(fact.event, said, cue=cue),),
+                    at=fact.at,
+                    detector=self.card.name,
+                    version=self.card.version,
+                ),
+            ),
+        )
+
+    # -- an account, over all conversations ----------------------------------------------------------------------------------------
+
+    def _of_account(self, old: Uploader, fact: Fact) -> Absorption:
+        marked, withdrawn = mark(fact.other or ""), fact.name == WITHDRAWN
+        if withdrawn:
+            if marked not in old.items:
+                return Absorption(state=old)
+            new = Uploader(max(0, old.matches - 1), tuple(item for item in old.items if item != marked))
+        else:
+            room = marked not in old.items and len(old.items) < ACCOUNT_ITEMS_REMEMBERED
+            new = Uploader(old.matches + 1, (*old.items, marked) if room else old.items)
+        summary = {"matches": float(new.matches), "items": float(len(new.items))}
+        return Absorption(state=new, summary=summary, signals=self._about_account(old, new, fact, withdrawn=withdrawn))
+
+    def _about_account(self, old: Uploader, new: Uploader, fact: Fact, *, withdrawn: bool) -> tuple[Signal, ...]:
+        different, before = len(new.items), len(old.items)
+        if max(different, before if withdrawn else 0) < min(SEVERAL):
             return ()
-        most = max(SEVERAL)
-        score = SEVERAL[different] if different < most else min(MOST, SEVERAL[most] + EACH_MORE * (different - most))
-        reason = f"this account shared at least {different} different listed pictures, over all its conversations"
+        said = f"this account shared at least {different} different listed pictures, over all its conversations"
+        if withdrawn:
+            said = f"taken back: a picture that a flood of matches is about; {different} different listed pictures remain"
         return (
             Signal(
                 subject=Subject(SubjectKind.ACCOUNT, fact.key.id),
                 harm=Harm.KNOWN_MATERIAL,
-                score=score,
-                evidence=(Evidence(fact.event, reason),),
+                score=_of_several(different),
+                evidence=(Evidence(fact.event, said),),
                 at=fact.at,
                 detector=self.card.name,
                 version=self.card.version,
                 actor=fact.key.id,
+                corrects=withdrawn,
             ),
         )
 
 
+def _of_several(different: int) -> float:
+    most = max(SEVERAL)
+    return SEVERAL.get(different, 0.0) if different < most else min(MOST, SEVERAL[most] + EACH_MORE * (different - most))
+
+
 def _searchable(fingerprint: Fingerprint) -> bool:
+    if fingerprint.kind.is_foreign:
+        return True
     return fingerprint.kind is FingerprintKind.PDQ and (fingerprint.quality is None or fingerprint.quality >= PDQ_MIN_QUALITY)
 
 
-def _known_false(media: MediaFeatures) -> Match | None:
-    """The listing as a known false match that these very bytes have.
-
-    By SHA-256 only: files that share an MD5 or SHA-1 can be made to order, and one harmless twin must not whitewash the other.
-    """
-    return next((m for m in media.matches if m.bank_kind is BankKind.NEGATIVE and m.kind is FingerprintKind.SHA256), None)
+def _settled(media: MediaFeatures) -> bool:
+    """Whether the bytes alone say what a search by likeness could not change."""
+    false = known_false(media.matches)
+    if false is not None:
+        return false.overrides_authority  # else an authority's list may still know it by likeness
+    return any(m.kind.is_exact and settles(m) for m in media.matches)
 
 
 def _score(match: Match) -> float:
@@ -225,11 +263,8 @@ def _score(match: Match) -> float:
     if match.kind.is_exact:
         return SAME_BYTES
     likeness = NEAREST_LIKENESS - (NEAREST_LIKENESS - FARTHEST_LIKENESS) * (match.distance / max(1, match.threshold))
-    return min(PART_OF_IT, likeness) if match.variant is not None and match.variant.is_part else likeness
-
-
-def _strongest_first(match: Match) -> tuple[float, int, int, str, str, str]:
-    return -_score(match), match.distance, _RANK[match.bank_kind], match.bank, match.item, match.kind
+    part = match.derived or (match.variant is not None and match.variant.is_part)
+    return min(PART_OF_IT, likeness) if part else likeness
 
 
 def _item(match: Match) -> str:
@@ -240,53 +275,11 @@ def _subject(match: Match) -> Subject:
     return Subject(SubjectKind.MEDIA, _item(match))
 
 
-def _reason(match: Match) -> str:
-    where = f"item {match.item} of bank {match.bank}"
-    if match.bank_kind is BankKind.QUARANTINE:
-        where += ", which nobody has reviewed yet"
-    name = {FingerprintKind.SHA256: "SHA-256", FingerprintKind.SHA1: "SHA-1", FingerprintKind.MD5: "MD5", FingerprintKind.PDQ: "PDQ hash"}
-    if match.kind.is_exact:
-        return f"its {name[match.kind]} is that of {where}"
-    if match.variant is not None:
-        return f"the {name[match.kind]} of {_view(match)} is {match.distance} bits from {where} (threshold {match.threshold})"
-    return f"its {name[match.kind]} is {match.distance} bits from {where} (threshold {match.threshold})"
-
-
-_SAID: Mapping[Variant, str] = {
-    Variant.SQUASHED: "the picture sampled at 512x512",
-    Variant.ON_BLACK: "the picture on black",
-    Variant.OPAQUE: "the picture as if nothing of it were transparent",
-    Variant.AS_STORED: "the picture as stored, not turned",
-    Variant.FRAME: "one of its frames",
-    Variant.TRIMMED: "the picture without its border",
-    Variant.MIRRORED: "its mirrored copy",
-    Variant.UPSIDE_DOWN: "its copy mirrored from top to bottom",
-    Variant.TURNED_90: "its copy turned a quarter clockwise",
-    Variant.TURNED_180: "its copy turned upside down",
-    Variant.TURNED_270: "its copy turned a quarter counter-clockwise",
-    Variant.TRANSPOSED: "its copy mirrored about a diagonal",
-    Variant.TRANSVERSED: "its copy mirrored about the other diagonal",
-    Variant.LEVELLED: "its copy turned by a few degrees",
-    Variant.WIDENED: "the picture with a margin in place of what may be cropped",
-    Variant.QUADRANT: "a quarter of it",
-    Variant.INNER: "a rectangle within it",
-}
-
-
-def _view(match: Match) -> str:
-    if match.variant is Variant.FRAME and match.seconds is not None:
-        return f"its frame at {match.seconds:.1f} s"
-    return _SAID[match.variant] if match.variant is not None else "the picture"
-
-
-def _mark(item: str) -> int:
-    """48 bits that stand for an item: two of a few dozen are the same less than once in 10^11."""
-    return int.from_bytes(hashlib.blake2b(item.encode(), digest_size=6).digest(), "big")
-
-
-def _meet(met: Met, match: Match) -> Met:
-    """The item moves to the end of those met, with the highest score it had."""
-    mark = _mark(_item(match))
-    best = max([_score(match), *(score for known, score in met.items if known == mark)])
-    others = tuple(item for item in met.items if item[0] != mark)
-    return Met((*others, (mark, best))[-ITEMS_REMEMBERED:])
+def _meet(met: Met, outcome: Outcome) -> Met:
+    """The item moves to the end of those met, with the highest score it had. Which match counts is for the lists to settle; how surely it
+    is known material is what the surest of them says."""
+    marked = mark(_item(outcome.match))
+    scores = [_score(m) for m in outcome.standing if m.action is not BankAction.COUNT]
+    best = max([*scores, *(score for known, score in met.items if known == marked)])
+    others = tuple(item for item in met.items if item[0] != marked)
+    return Met((*others, (marked, best))[-ITEMS_REMEMBERED:])

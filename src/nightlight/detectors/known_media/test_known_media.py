@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +11,25 @@ import pytest
 from msgspec.structs import replace
 
 from nightlight.app.harness import senses
-from nightlight.core.detect import Fact, Key, KeyKind, Observation, decode_state
+from nightlight.core.detect import MAX_STATE_BYTES, Fact, Key, KeyKind, Observation, decode_state, encode_state
 from nightlight.core.event import AgeBand, Channel, Media, Message, Party
 from nightlight.core.features import Features, MediaFeatures, Sense
-from nightlight.core.fingerprint import BankKind, Fingerprint, FingerprintKind, Match, Variant
-from nightlight.core.signal import SubjectKind
+from nightlight.core.fingerprint import BankAction, BankKind, Fingerprint, FingerprintKind, Match, Variant
+from nightlight.core.signal import FLOOD, FLOOD_GOES_ON, WITHDRAWN, SubjectKind
 from nightlight.detectors.known_media import KnownMedia, build
-from nightlight.detectors.known_media.detector import ACCOUNT_ITEMS_REMEMBERED, PART_OF_IT, Met, Seen, Sharing, Uploader
+from nightlight.detectors.known_media.detector import ACCOUNT_ITEMS_REMEMBERED, PART_OF_IT
+from nightlight.detectors.known_media.states import (
+    ACCOUNTS_MARKED,
+    FLOOD_ACCOUNTS,
+    FLOOD_MATCHES,
+    SLICE_S,
+    WINDOW_S,
+    Met,
+    Seen,
+    Sharing,
+    Uploader,
+    mark,
+)
 from nightlight.kit import check_detector
 from nightlight.kit.examples import read_examples
 from nightlight.kit.golden import read_golden_states
@@ -162,7 +174,12 @@ def test_a_weaker_match_after_a_stronger_one_lowers_nothing() -> None:
         (features(match()), False),
         (features(match(bank_kind=BankKind.PARTNER)), False),
         (features(match(bank_kind=BankKind.QUARANTINE)), True),
-        (features(match(bank_kind=BankKind.NEGATIVE)), False),
+        (features(match(bank_kind=BankKind.NEGATIVE)), True),  # an authority's list may still know it by likeness
+        (features(replace(match(bank_kind=BankKind.NEGATIVE), overrides_authority=True)), False),
+        (features(replace(match(), action=BankAction.HOLD)), False),
+        (features(replace(match(), action=BankAction.REVIEW)), True),
+        (features(replace(match(), action=BankAction.COUNT)), True),
+        (features(prints=(SHA256, Fingerprint(FingerprintKind("x-ring"), "0" * 16))), True),
         (features(match(FingerprintKind.MD5, bank_kind=BankKind.NEGATIVE)), True),
         (features(searched=True), False),
         (Features(), False),
@@ -205,7 +222,8 @@ def test_facts_go_to_the_item_and_for_listed_ones_to_the_account() -> None:
     assert [(f.key, f.other) for f in listed] == [(Key.media("partner/a1"), "vell"), (Key.account("vell"), "partner/a1")]
     reported = observed(match(bank_kind=BankKind.QUARANTINE)).facts
     assert [f.key for f in reported] == [Key.media("quarantine/a1")]
-    assert KnownMedia().absorb(Seen(4), listed[0]).state == Seen(5)
+    state = KnownMedia().absorb(Seen(4), listed[0]).state
+    assert (state.times, state.recent) == (5, (1, 1))
 
 
 def test_an_account_is_seen_over_all_its_rooms() -> None:
@@ -218,7 +236,7 @@ def test_an_account_is_seen_over_all_its_rooms() -> None:
     assert trace.summaries["vell"].values == {"known_media.matches": 3.0, "known_media.items": 3.0}
 
 
-def test_memories_of_version_1_keep_their_counts() -> None:
+def test_memories_of_older_versions_keep_their_counts() -> None:
     kept = {g.key_kind: g for g in read_golden_states(Path(__file__).parent) if g.version == 1}
     read = {kind: decode_state(KnownMedia(), 1, golden.raw, golden.key) for kind, golden in kept.items()}
     assert read == {
@@ -226,5 +244,117 @@ def test_memories_of_version_1_keep_their_counts() -> None:
         KeyKind.ACCOUNT: Uploader(matches=5, items=()),
         KeyKind.MEDIA: Seen(times=9),
     }
+    second = {g.key_kind: g for g in read_golden_states(Path(__file__).parent) if g.version == 2}
+    assert {kind: decode_state(KnownMedia(), 2, golden.raw, golden.key) for kind, golden in second.items()} == {
+        KeyKind.DIRECTION: Sharing(matches=3),
+        KeyKind.CONVERSATION: Met(items=((mark("own/a1"), 0.95),)),
+        KeyKind.ACCOUNT: Uploader(matches=5, items=(mark("own/a1"), mark("own/b2"))),
+        KeyKind.MEDIA: Seen(times=9),
+    }
     with pytest.raises(ValueError, match="version 7"):
         KnownMedia().upgrade(7, b"", DIRECTION)
+
+
+SPARING = {
+    "quarantine": match(bank_kind=BankKind.QUARANTINE),
+    "derived": replace(match(FingerprintKind.PDQ, 3), derived=True),
+    "paused": replace(match(), paused=True),
+    "review": replace(match(), action=BankAction.REVIEW),
+}
+
+
+@pytest.mark.parametrize("name", SPARING)
+def test_what_may_not_count_against_an_account_names_none_and_is_remembered_of_none(name: str) -> None:
+    seen = observed(SPARING[name])
+    (signal,) = seen.signals
+    assert signal.score > 0 and signal.actor is None
+    assert [f.key.kind for f in seen.facts] == [KeyKind.MEDIA]
+    assert seen.states[DIRECTION] == Sharing(0)
+
+
+def test_a_bank_that_only_counts_leaves_a_count_and_nothing_else() -> None:
+    seen = observed(replace(match(), action=BankAction.COUNT))
+    (signal,) = seen.signals
+    assert (signal.score, signal.abstained, signal.actor, dict(seen.states)) == (0.0, True, None, {})
+    assert "bank own only counts" in signal.evidence[0].reason
+    (counted,) = seen.facts
+    state = KnownMedia().absorb(Seen(4), counted).state
+    assert state == Seen(5), "it is no part of a flood"
+
+
+def test_the_item_that_an_id_names_is_not_called_item_twice() -> None:
+    (signal,) = observed(match(item="item_01jd")).signals
+    assert signal.evidence[0].reason == "its SHA-256 is that of item_01jd of bank own"
+
+
+def test_overruled_lists_are_named_in_the_first_reason() -> None:
+    (signal,) = observed(match(FingerprintKind.PDQ, 2, BankKind.PARTNER), replace(match(), action=BankAction.HOLD)).signals
+    assert signal.evidence[0].reason == (
+        "its SHA-256 is that of item a1 of bank own; bank partner would block it; "
+        "overruled, because the very same bytes go before a likeness"
+    )
+
+
+# -- floods ------------------------------------------------------------------------------------------------------------------------
+
+
+UNSEEN = Seen(0)
+
+
+def seen_by(account: str, seconds: float = 0.0, name: str = "seen") -> Fact:
+    at = AT + timedelta(seconds=seconds)
+    return Fact(key=Key.media("own/a1"), name=name, at=at, event=f"e-{account}-{seconds}", detector="known_media", other=account, value=0.9)
+
+
+def flooded(facts: list[Fact], state: Seen = UNSEEN) -> tuple[Seen, list[str | None]]:
+    cues: list[str | None] = []
+    for one in facts:
+        absorbed = KnownMedia().absorb(state, one)
+        state = absorbed.state
+        cues.append(absorbed.signals[0].evidence[0].cue if absorbed.signals else None)
+        assert all(s.actor is None and s.subject.id == "own/a1" and s.score == 0.9 for s in absorbed.signals)
+        assert len(encode_state(state)) < MAX_STATE_BYTES / 4
+    return state, cues
+
+
+def test_a_flood_needs_many_matches_by_many_accounts_within_the_hour() -> None:
+    many = [seen_by(f"p{n % FLOOD_ACCOUNTS}", n) for n in range(FLOOD_MATCHES)]
+    _, cues = flooded(many)
+    assert cues == [None] * (FLOOD_MATCHES - 1) + [FLOOD]
+    few_accounts = [seen_by(f"p{n % (FLOOD_ACCOUNTS - 1)}", n) for n in range(500)]
+    assert set(flooded(few_accounts)[1]) == {None}, "some few who pass it on are no flood"
+    slow = [seen_by(f"p{n}", n * (WINDOW_S + 2 * SLICE_S) / FLOOD_MATCHES) for n in range(500)]
+    assert set(flooded(slow)[1]) == {None}, "as many, over more than an hour"
+    state, _ = flooded([seen_by(f"p{n}", n) for n in range(5000)])
+    assert len(state.accounts) == ACCOUNTS_MARKED and len(state.counts) <= WINDOW_S // SLICE_S + 1
+
+
+def test_a_flood_is_said_once_and_again_until_the_item_is_paused_and_begins_anew_when_resumed() -> None:
+    state, cues = flooded([seen_by(f"p{n}", n) for n in range(FLOOD_MATCHES + 3)])
+    assert cues[-4:] == [FLOOD, FLOOD_GOES_ON, FLOOD_GOES_ON, FLOOD_GOES_ON]
+    state, cues = flooded([seen_by(f"q{n}", 60 + n, "seen_paused") for n in range(200)], state)
+    assert set(cues) == {None}
+    state, cues = flooded([seen_by(f"r{n}", 300 + n) for n in range(FLOOD_MATCHES - 1)], state)
+    assert set(cues) == {None}, "a person has resumed it: what came before is no flood now"
+    assert flooded([seen_by("s", 400)], state)[1] == [FLOOD]
+
+
+def test_times_that_run_backwards_neither_hide_a_flood_nor_make_one_up() -> None:
+    state, _ = flooded([seen_by(f"p{n}", -60 * n) for n in range(FLOOD_MATCHES - 1)])
+    assert flooded([seen_by("late", -10_000_000)], state)[1] == [FLOOD]
+
+
+def test_what_a_flood_did_to_an_account_is_taken_back() -> None:
+    detector, key = KnownMedia(), Key.account("vell")
+    state: Any = detector.new(key)
+    for n in range(3):
+        state = detector.absorb(state, fact(key, f"own/{n}")).state
+    taken = replace(fact(key, "own/1"), name=WITHDRAWN)
+    absorbed = detector.absorb(state, taken)
+    (signal,) = absorbed.signals
+    assert (signal.score, signal.corrects) == (0.6, True)
+    assert absorbed.summary == {"matches": 2.0, "items": 2.0}
+    twice = detector.absorb(absorbed.state, taken)
+    assert (twice.state, twice.signals, twice.summary) == (absorbed.state, (), {})
+    rest = detector.absorb(twice.state, replace(fact(key, "own/0"), name=WITHDRAWN)).signals
+    assert [s.score for s in rest] == [0.0], "one picture is no score"

@@ -5,9 +5,10 @@ from strangers. The two sensors put what the banks know of an event's
 fingerprints into `Features.media`. Importing this package is cheap; pillow, numpy and numba are loaded by the first picture.
 """
 
+from nightlight.senses.media.crops import derived_crops
 from nightlight.senses.media.limits import DEFAULT_LIMITS, MediaLimits
 from nightlight.senses.media.screen import ScreenedMedia, screen_bytes, warm_up
-from nightlight.senses.media.sensors import ExactMatchSensor, LikenessSensor, look_up
+from nightlight.senses.media.sensors import ExactMatchSensor, LikenessSensor, look_up, look_up_many
 from nightlight.senses.media.workers import Decoders
 
 __all__ = [
@@ -17,7 +18,9 @@ __all__ = [
     "LikenessSensor",
     "MediaLimits",
     "ScreenedMedia",
+    "derived_crops",
     "look_up",
+    "look_up_many",
     "screen_bytes",
     "warm_up",
 ]

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 
 from msgspec import UNSET
 from msgspec.structs import replace
 
+from nightlight.core.arbitration import settles
 from nightlight.core.event import EventBase, Media, MediaScreened, StreamFrame
 from nightlight.core.features import Features, MediaFeatures, Sense, SenseInput
-from nightlight.core.fingerprint import PDQ_MIN_QUALITY, BankKind, Fingerprint, FingerprintIndex, FingerprintKind, Match, Variant
+from nightlight.core.fingerprint import PDQ_MIN_QUALITY, BankKind, Fingerprint, FingerprintKind, Match, Searcher, Variant
 
 
 def searchable(fingerprint: Fingerprint) -> bool:
-    """True for a perceptual hash with enough structure to be told from others. One sent without its quality is searched."""
+    """True for a perceptual hash with enough structure to be told from others. One sent without its quality is searched.
+
+    Of foreign kinds only a plug-in knows, so they are searched wherever they are sent.
+    """
+    if fingerprint.kind.is_foreign:
+        return True
     return fingerprint.kind is FingerprintKind.PDQ and (fingerprint.quality is None or fingerprint.quality >= PDQ_MIN_QUALITY)
 
 
@@ -24,7 +31,7 @@ def merged(*found: Sequence[Match]) -> tuple[Match, ...]:
         key = match.bank, match.item, match.kind
         if key not in best or _nearness(match) < _nearness(best[key]):
             best[key] = match
-    return tuple(sorted(best.values(), key=lambda m: (m.distance, m.kind is FingerprintKind.PDQ, m.bank, m.item, m.kind)))
+    return tuple(sorted(best.values(), key=lambda m: (m.distance, not m.kind.is_exact, m.bank, m.item, m.kind)))
 
 
 def _nearness(match: Match) -> tuple[bool, int]:
@@ -32,39 +39,77 @@ def _nearness(match: Match) -> tuple[bool, int]:
 
 
 Search = Callable[[Sequence[Fingerprint]], Sequence[Match]]
-_LISTED = (BankKind.OWN, BankKind.PARTNER)
+SearchMany = Callable[[Sequence[Sequence[Fingerprint]]], Sequence[Sequence[Match]]]
 
 
-def look_up(search: Search, fingerprints: Sequence[Fingerprint]) -> tuple[Match, ...]:
+def in_share(bank: str, share: float, event: str) -> bool:
+    """Whether an event is among the share of the traffic that is matched against a bank: always, or never.
+
+    By a hash of both names without a key: every process, a replay and a sweep say the same. A larger share holds the smaller one.
+    """
+    if share >= 1.0:
+        return True
+    digest = hashlib.blake2b(f"{bank}\0{event}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") < share * 2**64
+
+
+def counted(match: Match, event: str | None) -> bool:
+    """Whether a match may be told at all.
+
+    In quarantine anybody's word is enough to be listed, so it is matched tightly: the picture as shown and what viewers and hashers
+    make of the file itself, never what somebody may have done to it, nor a part.
+    """
+    if event is not None and not in_share(match.bank, match.share, event):
+        return False
+    return match.bank_kind is not BankKind.QUARANTINE or match.variant is None or match.variant.is_view
+
+
+def look_up(search: Search, fingerprints: Sequence[Fingerprint], event: str | None = None) -> tuple[Match, ...]:
     """The matches of a file's fingerprints, each saying which view of the picture matched.
 
-    First the bytes and the views that viewers and hashers make of the file. Only where none of them is listed, the views of what
-    somebody may have done to it: a match in a quarantine or negative bank, into which anybody's report may lead, hides none of those.
+    First the bytes and the views that viewers and hashers make of the file. Only where none of them is listed to be held or blocked,
+    the views of what somebody may have done to it: a match in a quarantine or negative bank, into which anybody's report may lead, or in
+    one that only counts, hides none of those. `event`: its id, for banks that are matched against a share of the events; None: all are.
     """
-    plain = [f for f in fingerprints if not f.variant or f.variant.is_view]
-    found = _attributed(search, plain)
-    if not any(match.bank_kind in _LISTED for match in found):
-        found = merged(found, _attributed(search, [f for f in fingerprints if f.variant and not f.variant.is_view]))
+    return look_up_many(lambda queries: [search(prints) for prints in queries], [fingerprints], event)[0]
+
+
+def look_up_many(search: SearchMany, queries: Sequence[Sequence[Fingerprint]], event: str | None = None) -> list[tuple[Match, ...]]:
+    """What `look_up` gives for each file's fingerprints, in a few searches for all of them."""
+    plain = _attributed(search, [[f for f in prints if not f.variant or f.variant.is_view] for prints in queries])
+    found = [_told(matches, event) for matches in plain]
+    unsettled = [n for n, matches in enumerate(found) if not any(map(settles, matches))]
+    changed = _attributed(search, [[f for f in queries[n] if f.variant and not f.variant.is_view] for n in unsettled])
+    for n, matches in zip(unsettled, changed, strict=True):
+        found[n] = merged(found[n], _told(matches, event))
     return found
 
 
-def _attributed(search: Search, fingerprints: Sequence[Fingerprint]) -> tuple[Match, ...]:
+def _told(matches: Sequence[Match], event: str | None) -> tuple[Match, ...]:
+    return tuple(match for match in matches if counted(match, event))
+
+
+def _attributed(search: SearchMany, queries: Sequence[Sequence[Fingerprint]]) -> list[tuple[Match, ...]]:
     """One search for all, because most files match nothing; only for a match, one for each view that there is."""
-    if not fingerprints or not (together := search(fingerprints)):
-        return ()
-    views: dict[tuple[Variant | None, float | None], list[Fingerprint]] = {}
-    for f in fingerprints:
-        views.setdefault((f.variant or None, None if f.seconds is UNSET else f.seconds), []).append(f)
-    if len(views) == 1 and (None, None) in views:
-        return merged(together)
-    return merged(
-        *([replace(match, variant=view, seconds=seconds) for match in search(prints)] for (view, seconds), prints in views.items())
-    )
+    found: list[tuple[Match, ...]] = [()] * len(queries)
+    asked = [n for n, prints in enumerate(queries) if prints]
+    for n, together in zip(asked, search([queries[n] for n in asked]) if asked else (), strict=True):
+        if not together:
+            continue
+        views: dict[tuple[Variant | None, float | None], list[Fingerprint]] = {}
+        for f in queries[n]:
+            views.setdefault((f.variant or None, None if f.seconds is UNSET else f.seconds), []).append(f)
+        if len(views) == 1 and (None, None) in views:
+            found[n] = merged(together)
+            continue
+        each = zip(views, search(list(views.values())), strict=True)
+        found[n] = merged(*([replace(m, variant=view, seconds=seconds) for m in matches] for (view, seconds), matches in each))
+    return found
 
 
 class _MediaSensor:
-    def __init__(self, index: FingerprintIndex) -> None:
-        self._index = index
+    def __init__(self, banks: Searcher) -> None:
+        self._banks = banks
 
     def applies(self, event: EventBase) -> bool:
         return isinstance(event, Media | MediaScreened | StreamFrame)
@@ -90,7 +135,7 @@ class ExactMatchSensor(_MediaSensor):
     costly = False
 
     def _look(self, event: EventBase, known: MediaFeatures) -> MediaFeatures:
-        return replace(known, matches=merged(known.matches, self._index.search_exact(known.fingerprints)))
+        return replace(known, matches=merged(known.matches, _told(self._banks.search_exact(known.fingerprints), event.id)))
 
 
 class LikenessSensor(_MediaSensor):
@@ -103,4 +148,4 @@ class LikenessSensor(_MediaSensor):
         wanted = [f for f in known.fingerprints if searchable(f)]
         if not wanted:
             return known
-        return replace(known, matches=merged(known.matches, look_up(self._index.search, wanted)), likeness_searched=True)
+        return replace(known, matches=merged(known.matches, look_up(self._banks.search, wanted, event.id)), likeness_searched=True)

@@ -3,7 +3,8 @@
 After vPDQ (Meta, ThreatExchange): a video is the PDQ hashes of its frames. Looked at are all keyframes, the last frame, and as many
 between as leave no gap over a second; frames where the scene changes, as far as they had to be decoded anyway. A first walk over the
 packets, which decodes nothing, finds where those are; the second decodes from each keyframe to the last frame wanted after it, leaving
-out what no other frame refers to, and skips the rest.
+out what no other frame refers to, and skips the rest. Where a gap is left all the same (frames that need those before their keyframe,
+damage), everything around it is decoded; what is missing even then is told.
 """
 
 from __future__ import annotations
@@ -75,6 +76,7 @@ def watch(data: bytes, kind: str, limits: MediaLimits) -> Watched:
     """Raises Unreadable, and whatever PyAV raises on damaged bytes."""
     with _opened(data, kind) as container:
         stream = _stream(container, limits)
+        tracks = len(_tracks(container))
         base = Fraction(stream.time_base or 1)
         shown, keys, last = _index(container, stream)
     if not shown or not keys:
@@ -82,16 +84,26 @@ def watch(data: bytes, kind: str, limits: MediaLimits) -> Watched:
     shots = plan(shown, keys, last, max(1, int(MAX_GAP_S / base)))
     until = time.thread_time() + limits.video_s
     found: dict[int, tuple[str, int]] = {}
-    seen_to, width, height = shown[0], 0, 0
-    with _opened(data, kind) as container:
-        for frame, picture in _decoded(container, _stream(container, limits), shots):
+    width = height = 0
+
+    def look(pictures: Iterator[tuple[Any, NDArray[np.uint8]]]) -> None:
+        nonlocal width, height
+        for frame, picture in pictures:
             width, height = (frame.height, frame.width) if frame.rotation % 180 else (frame.width, frame.height)
             hashed = pdq(picture)
             if hashed is not None and frame.pts is not None:
                 found[frame.pts] = hashed
-                seen_to = frame.pts
             if time.thread_time() > until:
                 break
+
+    with _opened(data, kind) as container:
+        look(_decoded(container, _stream(container, limits), shots))
+    gap = max(1, int(MAX_GAP_S / base))
+    if (left := gaps(shown, sorted(found), gap)) and time.thread_time() <= until:
+        with _opened(data, kind) as container:
+            parts = _parts(container, _stream(container, limits), keys, left)
+        with _opened(data, kind) as container:
+            look(_filled(container, _stream(container, limits), parts, left, gap))
     if not found:
         raise Unreadable("none of the video's frames could be decoded")
     start = shown[0]
@@ -99,13 +111,34 @@ def watch(data: bytes, kind: str, limits: MediaLimits) -> Watched:
         Seen(bisect_left(shown, pts), quality, value, round(float((pts - start) * base), 3))
         for pts, (value, quality) in sorted(found.items())
     )
-    short = (last - seen_to) * base > 2 * MAX_GAP_S
-    why = (
-        f"only the first {float((seen_to - start) * base):.0f} of {float((last - start) * base):.0f} seconds could be decoded"
-        if short
-        else None
-    )
+    why = _left_out(gaps(shown, sorted(found), gap), shown, base)
+    if tracks > 1:  # a player may show another one than the first
+        others = f"only the first of {tracks} video tracks was looked at"
+        why = others if why is None else f"{why}; {others}"
     return Watched(frames=tuple(frames), width=width, height=height, left_out=why)
+
+
+def gaps(shown: list[int], seen: list[int], gap: int) -> list[tuple[int, int]]:
+    """Where more than `gap` ticks lie between two frames that were looked at, though the video has frames between: those two times.
+
+    One tick before the first frame and after the last where the beginning or the end was not seen.
+    """
+    if not seen:
+        return [(shown[0] - 1, shown[-1] + 1)]
+    out = [(shown[0] - 1, seen[0])] if seen[0] - shown[0] > gap else []
+    out += [(a, b) for a, b in pairwise(seen) if b - a > gap and bisect_left(shown, b) - bisect_right(shown, a) > 0]
+    return [*out, (seen[-1], shown[-1] + 1)] if shown[-1] - seen[-1] > gap else out
+
+
+def _left_out(left: list[tuple[int, int]], shown: list[int], base: Fraction) -> str | None:
+    if not left:
+        return None
+    start, last = shown[0], shown[-1]
+    whole = float((last - start) * base)
+    if len(left) == 1 and left[0][1] > last:
+        return f"only the first {max(0.0, float((left[0][0] - start) * base)):.0f} of {whole:.0f} seconds could be decoded"
+    lost = sum(min(b, last) - max(a, start) for a, b in left)
+    return f"{float(lost * base):.0f} of {whole:.0f} seconds could not be decoded"
 
 
 def plan(shown: list[int], keys: list[int], end: int, gap: int) -> list[Shot]:
@@ -151,8 +184,12 @@ def _opened(data: bytes, kind: str) -> Any:
     return av.open(io.BytesIO(data), format=_DEMUXERS[kind], metadata_errors="ignore")
 
 
+def _tracks(container: Any) -> list[Any]:
+    return [s for s in container.streams.video if not s.disposition & s.disposition.attached_pic]
+
+
 def _stream(container: Any, limits: MediaLimits) -> Any:
-    stream = next((s for s in container.streams.video if not s.disposition & s.disposition.attached_pic), None)
+    stream = next(iter(_tracks(container)), None)
     if stream is None:
         raise Unreadable("holds no video")
     context = stream.codec_context
@@ -211,6 +248,71 @@ def _decoded(container: Any, stream: Any, shots: list[Shot]) -> Iterator[tuple[A
         yield from wanted(frames)
         if not left:  # the frames still held back are shown before the next keyframe, so they are wanted now
             yield from wanted(_drained(context))
+    yield from wanted(_drained(context))
+
+
+def _parts(container: Any, stream: Any, keys: list[int], left: list[tuple[int, int]]) -> list[range]:
+    """Which packets, counted from 0 as they lie in the file, to decode for what is left: from the keyframe before to its last frame.
+
+    A frame may lie behind the next keyframe though it is shown before it, and need what came before that keyframe (an open group of
+    pictures); or its video begins between two keyframes, cut so by an editor.
+    """
+    begins = dict.fromkeys(keys, 0)
+    ends = [0] * len(left)
+    starts = [a for a, _ in left]
+    for number, packet in enumerate(_packets(container, stream)):
+        if packet.pts is None:
+            continue
+        if packet.is_keyframe and packet.pts in begins:
+            begins[packet.pts] = number
+        place = max(0, bisect_right(starts, packet.pts) - 1)
+        if starts[place] <= packet.pts <= left[place][1]:
+            ends[place] = number
+    parts: list[range] = []
+    for (a, _), end in zip(left, ends, strict=True):
+        before = bisect_right(keys, a)
+        first = begins[keys[before - 1]] if before else 0
+        if parts and first <= parts[-1].stop:
+            first = parts.pop().start
+        parts.append(range(first, end + 1))
+    return parts
+
+
+def _filled(
+    container: Any, stream: Any, parts: list[range], left: list[tuple[int, int]], gap: int
+) -> Iterator[tuple[Any, NDArray[np.uint8]]]:
+    """Frames in the gaps that are left, at most `gap` apart, from decoding every frame of those parts."""
+    context = stream.codec_context
+    starts = [a for a, _ in left]
+    here = starts[0]
+
+    def wanted(frames: list[Any]) -> Iterator[tuple[Any, NDArray[np.uint8]]]:
+        nonlocal here
+        for frame in frames:
+            place = bisect_left(starts, frame.pts) - 1 if frame.pts is not None else -1
+            if place < 0 or frame.pts >= left[place][1]:
+                continue
+            here = max(here, left[place][0])
+            if frame.pts - here >= gap / 2:
+                here = frame.pts
+                yield frame, _rgb(frame)
+
+    waiting = iter(parts)
+    part = next(waiting)
+    for number, packet in enumerate(_packets(container, stream)):
+        if number >= part.stop:
+            yield from wanted(_drained(context))
+            while number >= part.stop:
+                if (following := next(waiting, None)) is None:
+                    return
+                part = following
+        if number < part.start:
+            continue
+        try:
+            frames = context.decode(packet)
+        except av.FFmpegError:
+            continue
+        yield from wanted(frames)
     yield from wanted(_drained(context))
 
 

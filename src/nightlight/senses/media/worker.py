@@ -25,6 +25,8 @@ MAX_ANSWER = 16 * 1024 * 1024
 class Request(Struct, frozen=True):
     limits: MediaLimits
     thorough: bool
+    crops: bool = False
+    """Only fingerprints of parts of the picture, in `Looked.fingerprints`."""
 
 
 class Ready(Struct, frozen=True):
@@ -33,7 +35,8 @@ class Ready(Struct, frozen=True):
 
 def serve(source: int, sink: int, confinement: Confinement) -> None:
     """Answer requests from one file descriptor on another until the first ends."""
-    from nightlight.senses.media.look import look
+    from nightlight.senses.media.crops import derived_crops
+    from nightlight.senses.media.look import Looked, look
 
     while (head := _take(source)) is not None:
         data = _take(source)
@@ -41,7 +44,10 @@ def serve(source: int, sink: int, confinement: Confinement) -> None:
             return
         request = msgspec.msgpack.decode(head, type=Request)
         allow_cpu(confinement.video_cpu_s if is_video(media_type(data)) else confinement.cpu_s)
-        _put(sink, msgspec.msgpack.encode(look(data, request.limits, thorough=request.thorough)))
+        if request.crops:
+            _put(sink, msgspec.msgpack.encode(Looked(fingerprints=derived_crops(data, request.limits))))
+        else:
+            _put(sink, msgspec.msgpack.encode(look(data, request.limits, thorough=request.thorough)))
         del data
 
 
@@ -69,9 +75,11 @@ def _put(sink: int, message: bytes) -> None:
 
 def main(arguments: Sequence[str]) -> None:
     confinement = msgspec.json.decode(arguments[0], type=Confinement)
+    from nightlight.senses.media.crops import plain_hashes
     from nightlight.senses.media.look import warm_up
 
     warm_up()
+    plain_hashes()
     allow_cpu(confinement.cpu_s)
     enforced = confine(confinement)
     _put(1, msgspec.msgpack.encode(Ready(enforced)))

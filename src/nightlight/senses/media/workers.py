@@ -16,9 +16,10 @@ from contextlib import suppress
 
 import msgspec
 
-from nightlight.core.fingerprint import FingerprintKind
+from nightlight.core.fingerprint import Fingerprint, FingerprintKind, Variant
 from nightlight.senses.media.confine import Confinement
 from nightlight.senses.media.containers import is_video, media_type
+from nightlight.senses.media.crops import MOST
 from nightlight.senses.media.limits import DEFAULT_LIMITS, MediaLimits
 from nightlight.senses.media.look import Looked
 from nightlight.senses.media.screen import ScreenedMedia, identify, with_look
@@ -64,8 +65,14 @@ class Decoders:
     def screen(self, data: bytes, *, thorough: bool = False) -> ScreenedMedia:
         """As `screen_bytes`. Never raises on account of the bytes; waits for a process that is free. RuntimeError once closed."""
         hashed: list[ScreenedMedia] = []
-        looked = self._look(data, thorough, hashed)
+        looked = self._look(data, Request(self._limits, thorough), hashed)
         return _checked(with_look(hashed[0] if hashed else identify(data), looked))
+
+    def derived_crops(self, data: bytes) -> tuple[Fingerprint, ...]:
+        """As `crops.derived_crops`. Never raises on account of the bytes. RuntimeError once closed."""
+        looked = self._look(data, Request(self._limits, thorough=False, crops=True), [identify(b"")])
+        kept = [f for f in looked.fingerprints if f.kind is FingerprintKind.PDQ and len(f.value) == f.kind.hex_digits]
+        return tuple(f for f in kept if f.variant is Variant.INNER and f.quality is not None)[:MOST]
 
     def warm_up(self) -> None:
         """Start every process now."""
@@ -93,14 +100,14 @@ class Decoders:
         with self._changed:
             return tuple(process.pid for process in self._idle if process is not None)
 
-    def _look(self, data: bytes, thorough: bool, hashed: list[ScreenedMedia]) -> Looked:
+    def _look(self, data: bytes, request: Request, hashed: list[ScreenedMedia]) -> Looked:
         why = ""
         for _ in range(TRIES):
             slot = self._take()
             process, keep = None, None
             try:
                 process = slot if slot is not None and slot.alive else self._replacing(slot)
-                looked = process.ask(Request(self._limits, thorough), data, self._deadline(data), hashed)
+                looked = process.ask(request, data, self._deadline(data), hashed)
                 keep = process if process.asked < FILES_A_PROCESS else None
                 return looked
             except Ended as error:

@@ -9,10 +9,12 @@ from litestar import Litestar, Response, Router
 from litestar.datastructures import State
 
 from nightlight.core.services import Services
-from nightlight.web.api import banks, events, media, operations
+from nightlight.web.api import bank_review, banks, events, exchanges, media, operations, self_reports
+from nightlight.web.api.index import INDEX_ROUTES
 from nightlight.web.api.openapi import document
 from nightlight.web.bodies import Req
 from nightlight.web.config import WebConfig
+from nightlight.web.family.protect import PROTECT_ROUTES
 from nightlight.web.guards import add_headers, api_guard, page_guard
 from nightlight.web.hands import Hands
 from nightlight.web.health import HEALTH_ROUTES
@@ -24,7 +26,7 @@ OPENAPI_TYPE = "application/vnd.oai.openapi+json"
 
 
 def create_app(services: Services, config: WebConfig | None = None) -> Litestar:
-    """The ASGI application: API, health, metrics, live page.
+    """The ASGI application: API, health, metrics, live page, pages for young people.
 
     Every route under `/v1` needs a key and a scope; the others need none and are limited by client address.
     """
@@ -47,9 +49,17 @@ def create_app(services: Services, config: WebConfig | None = None) -> Litestar:
             banks.change_item,
             banks.remove_item,
             banks.match_fingerprints,
+            *bank_review.ROUTES,
+            *INDEX_ROUTES,
+            exchanges.list_exchanges,
+            exchanges.create_exchange,
+            exchanges.change_exchange,
+            exchanges.remove_exchange,
+            exchanges.run_exchange,
             operations.list_cases,
             operations.list_dead_letters,
             operations.replay_dead_letters,
+            *self_reports.ROUTES,
         ],
     )
     described = b""
@@ -60,7 +70,7 @@ def create_app(services: Services, config: WebConfig | None = None) -> Litestar:
     async def openapi_document(request: Req) -> Response[bytes]:
         return Response(described, media_type=OPENAPI_TYPE)
 
-    pages = Router("/", guards=[page_guard], route_handlers=[openapi_document, *HEALTH_ROUTES, *LIVE_ROUTES])
+    pages = Router("/", guards=[page_guard], route_handlers=[openapi_document, *HEALTH_ROUTES, *LIVE_ROUTES, *PROTECT_ROUTES])
     app = Litestar(
         route_handlers=[api, pages],
         state=State({"hands": Hands(services, config)}),

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import msgspec
 from litestar import Response
 from msgspec import UNSET, Meta
 
 from nightlight.core.errors import Invalid, NotFound
-from nightlight.core.fingerprint import Bank, BankItem
+from nightlight.core.fingerprint import Bank, BankItem, FingerprintKind
 from nightlight.core.services import Scope
 from nightlight.web.api.wire import (
     BankChange,
@@ -19,6 +20,7 @@ from nightlight.web.api.wire import (
     ItemChange,
     ItemList,
     MatchList,
+    MatchResults,
     NewBank,
     NewItem,
     UploadedItem,
@@ -26,7 +28,7 @@ from nightlight.web.api.wire import (
 )
 from nightlight.web.bodies import Req, decode, query, query_count, read_json
 from nightlight.web.hands import caller_of, hands_of
-from nightlight.web.multipart_body import read_parts
+from nightlight.web.multipart_body import Video, read_parts
 from nightlight.web.route import Binary, Doc, endpoint, json_response
 
 MAX_PAGE = 1000
@@ -53,6 +55,16 @@ def name_in_path(request: Req, parameter: str) -> str:
     return value
 
 
+def check_kinds(kinds: Sequence[FingerprintKind]) -> None:
+    if len(set(kinds)) != len(kinds):
+        raise Invalid("each kind once", field="kinds")
+
+
+def _about(new: NewItem | UploadedItem) -> dict[str, Any]:
+    """What is told of an item beside its fingerprints."""
+    return {field: getattr(new, field) for field in UploadedItem.__struct_fields__}
+
+
 @endpoint("GET", "/banks", Doc(summary="All banks", tag="Banks", answers={200: BankList}, problems=(400,)), Scope.BANKS_READ)
 async def list_banks(request: Req) -> Response[bytes]:
     query(request)
@@ -62,7 +74,8 @@ async def list_banks(request: Req) -> Response[bytes]:
 @endpoint("POST", "/banks", Doc(summary="Make a bank", tag="Banks", body=NewBank, answers={201: Bank}, problems=(409,)), Scope.BANKS_WRITE)
 async def create_bank(request: Req) -> Response[bytes]:
     new = decode(await body_of(request), _new_bank)
-    bank = Bank(name=new.name, kind=new.kind, threshold=new.threshold, enabled=new.enabled, note=new.note)
+    check_kinds(new.kinds)
+    bank = Bank(**{field: getattr(new, field) for field in NewBank.__struct_fields__})
     return json_response(await asyncio.to_thread(hands_of(request).services.banks.create, bank, caller_of(request).id), 201)
 
 
@@ -70,7 +83,10 @@ async def create_bank(request: Req) -> Response[bytes]:
     "PATCH",
     "/banks/{bank:str}",
     Doc(
-        summary="Change a bank's threshold, note, or whether it is used",
+        summary="Change how a bank matches and what a match may do",
+        description=(
+            "Only what is given changes. A bank's kind never does. To say that it is no authority's list any more needs `banks:lead` too."
+        ),
         tag="Banks",
         body=BankChange,
         answers={200: Bank},
@@ -81,15 +97,12 @@ async def create_bank(request: Req) -> Response[bytes]:
 async def change_bank(request: Req) -> Response[bytes]:
     bank = name_in_path(request, "bank")
     change = decode(await body_of(request), _bank_change)
+    check_kinds(() if change.kinds is UNSET else change.kinds)
+    given = {field: value for field in BankChange.__struct_fields__ if (value := getattr(change, field)) is not UNSET}
 
     def work() -> Bank:
-        return hands_of(request).services.banks.change(
-            bank,
-            caller_of(request).id,
-            threshold=None if change.threshold is UNSET else change.threshold,
-            enabled=None if change.enabled is UNSET else change.enabled,
-            note=None if change.note is UNSET else change.note,
-        )
+        caller = caller_of(request)
+        return hands_of(request).services.banks.change(bank, caller.id, lead=Scope.BANKS_LEAD in caller.scopes, **given)
 
     return json_response(await asyncio.to_thread(work))
 
@@ -121,7 +134,14 @@ async def list_items(request: Req) -> Response[bytes]:
 @endpoint(
     "POST",
     "/banks/{bank:str}/items",
-    Doc(summary="Bank fingerprints", tag="Banks", body=NewItem, answers={201: BankItem}, problems=(404, 409)),
+    Doc(
+        summary="Bank fingerprints",
+        description="In a negative bank: a proposal, by SHA-256 only, that another person must approve.",
+        tag="Banks",
+        body=NewItem,
+        answers={201: BankItem},
+        problems=(404, 409),
+    ),
     Scope.BANKS_WRITE,
 )
 async def add_item(request: Req) -> Response[bytes]:
@@ -131,7 +151,7 @@ async def add_item(request: Req) -> Response[bytes]:
 
     def work() -> BankItem:
         banks = hands_of(request).services.banks
-        return banks.add(bank, new.fingerprints, caller_of(request).id, labels=new.labels, source=new.source)
+        return banks.add(bank, new.fingerprints, caller_of(request).id, **_about(new))
 
     return json_response(await asyncio.to_thread(work), 201)
 
@@ -155,15 +175,15 @@ async def upload_item(request: Req) -> Response[bytes]:
     bank = name_in_path(request, "bank")
     hands = hands_of(request)
     config = hands.config
-    with hands.uploads.hold():
-        parts = await read_parts(request, {"item": config.max_body, "file": config.max_media}, config.body_deadline_s)
+    with hands.uploads.hold() as held:
+        most = {"item": config.max_body, "file": config.max_media}
+        parts = await read_parts(request, most, config.body_deadline_s, video=Video("file", config.max_video), held=held)
         if not parts.get("file"):
             raise Invalid("this part is missing or empty", field="file")
         told = decode(parts["item"], _uploaded_item) if "item" in parts else UploadedItem()
 
         def work() -> BankItem:
-            by = caller_of(request).id
-            return hands.services.banks.add_bytes(bank, parts["file"], by, labels=told.labels, source=told.source)
+            return hands.services.banks.add_bytes(bank, parts["file"], caller_of(request).id, **_about(told))
 
         return json_response(await asyncio.to_thread(work), 201)
 
@@ -171,7 +191,7 @@ async def upload_item(request: Req) -> Response[bytes]:
 @endpoint(
     "PATCH",
     "/banks/{bank:str}/items/{item:str}",
-    Doc(summary="Switch an item on or off", tag="Banks", body=ItemChange, answers={200: BankItem}, problems=(404,)),
+    Doc(summary="Switch an item on or off", tag="Banks", body=ItemChange, answers={200: BankItem}, problems=(404, 409)),
     Scope.BANKS_WRITE,
 )
 async def change_item(request: Req) -> Response[bytes]:
@@ -198,15 +218,31 @@ async def remove_item(request: Req) -> None:
     "/fingerprints:match",
     Doc(
         summary="Look fingerprints up in the banks",
-        description="Records no event and takes no decision. It tells what is banked, so it needs `banks:read`.",
+        description=(
+            "Records no event and takes no decision. It tells what is banked, so it needs `banks:read`. Either the `fingerprints` of one "
+            "file, or `queries`: those of several, answered by position in `results`. Matches are those that screening would find: a "
+            "likeness hash of low quality is not searched, and views of what may have been done to a picture count where none of its "
+            "own is listed."
+        ),
         tag="Banks",
         body=FingerprintQuery,
-        answers={200: MatchList},
+        answers={200: (MatchList, MatchResults)},
     ),
     Scope.BANKS_READ,
 )
 async def match_fingerprints(request: Req) -> Response[bytes]:
     asked = decode(await body_of(request), _fingerprint_query)
-    check_fingerprints(asked.fingerprints)
-    matches = await asyncio.to_thread(hands_of(request).services.banks.match, asked.fingerprints)
-    return json_response(MatchList(tuple(matches)))
+    lookups = hands_of(request).services.lookups
+    if asked.fingerprints is UNSET and asked.queries is UNSET:
+        raise Invalid("this field is required, or `queries`", field="fingerprints")
+    if asked.fingerprints is not UNSET:
+        if asked.queries is not UNSET:
+            raise Invalid("not beside `fingerprints`: one or the other", field="queries")
+        check_fingerprints(asked.fingerprints)
+        (matches,) = await asyncio.to_thread(lookups.look_up, [asked.fingerprints])
+        return json_response(MatchList(tuple(matches)))
+    queries = [one.fingerprints for one in asked.queries or ()]
+    for position, fingerprints in enumerate(queries):
+        check_fingerprints(fingerprints, f"queries[{position}].")
+    results = await asyncio.to_thread(lookups.look_up, queries)
+    return json_response(MatchResults(tuple(MatchList(tuple(matches)) for matches in results)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -12,12 +12,12 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 
 from nightlight.core.event import EVENT_TYPES, Id
-from nightlight.core.fingerprint import FingerprintKind
-from nightlight.web.api.wire import SENT_EVENT, Replayed
+from nightlight.core.fingerprint import FingerprintKind, Variant
+from nightlight.web.api.wire import SENT_EVENT, EventAnswer, MediaJob, Replayed
 from nightlight.web.config import WebConfig
 from nightlight.web.guards import SCOPES
 from nightlight.web.problems import MEDIA_TYPE, Problem
-from nightlight.web.route import DOC, Binary, Doc
+from nightlight.web.route import DOC, Binaries, Binary, Doc
 
 REF = "#/components/schemas/{name}"
 Json = dict[str, Any]
@@ -26,7 +26,8 @@ DESCRIPTION = """\
 Send what happens on your service; get back what to do for each party, in neutral codes that say nothing about suspicion.
 
 Every endpoint under `/v1` needs the header `Authorization: Bearer <API key>`; keys are made by `nightlight keys create`.
-Errors are RFC 9457 problems. Limits: {body} bytes a body, {batch_body} bytes and {batch} events a batch and {media} bytes a file."""
+Errors are RFC 9457 problems. Limits: {body} bytes a body, {batch_body} bytes and {batch} events a batch, {media} bytes a file
+({video} a video)."""
 
 STATUS = {
     200: "Done",
@@ -55,7 +56,7 @@ def documented(app: Litestar) -> Iterator[tuple[str, str, HTTPRouteHandler, Doc]
             doc = handler.opt.get(DOC)
             if isinstance(doc, Doc):
                 for method in sorted(handler.http_methods):
-                    yield str(method), route.path_format, handler, doc
+                    yield str(method), route.path_format + doc.suffix, handler, doc
 
 
 def document(app: Litestar, config: WebConfig) -> Json:
@@ -82,6 +83,7 @@ def document(app: Litestar, config: WebConfig) -> Json:
                 batch_body=config.max_batch_body,
                 batch=config.max_batch,
                 media=config.max_media,
+                video=config.max_video,
             ),
         },
         "servers": [{"url": "/"}],
@@ -95,8 +97,9 @@ def document(app: Litestar, config: WebConfig) -> Json:
 
 
 def types_of(doc: Doc) -> Iterator[Any]:
-    found = [doc.body, *doc.parts.values(), *doc.answers.values(), *(kind for kind, _ in doc.query.values())]
-    return (kind for kind in found if kind not in (None, str, Binary))
+    found = [doc.body, *doc.parts.values(), *doc.or_parts.values(), *doc.answers.values(), *(kind for kind, _ in doc.query.values())]
+    each = [one for kind in found for one in (kind if isinstance(kind, tuple) else (kind,))]
+    return (kind for kind in each if kind not in (None, str, Binary) and not isinstance(kind, Binaries))
 
 
 def operation(path: str, handler: HTTPRouteHandler, doc: Doc, schemas: Schemas) -> Json:
@@ -108,7 +111,7 @@ def operation(path: str, handler: HTTPRouteHandler, doc: Doc, schemas: Schemas) 
         said |= {"security": [{"key": []}], "x-nightlight-scopes": scopes}
     if description:
         said["description"] = " ".join(description)
-    parameters = [path_parameter(part[1:-1], path) for part in path.split("/") if part.startswith("{")]
+    parameters = [path_parameter(part[1:-1], path) for part in path.removesuffix(doc.suffix).split("/") if part.startswith("{")]
     parameters += [
         {"name": name, "in": "query", "required": False, "description": why, "schema": schemas.of(kind)}
         for name, (kind, why) in doc.query.items()
@@ -119,7 +122,12 @@ def operation(path: str, handler: HTTPRouteHandler, doc: Doc, schemas: Schemas) 
     if doc.body is not None:
         content["application/json"] = {"schema": schemas.of(doc.body)}
     if doc.parts:
-        content["multipart/form-data"] = multipart(doc, schemas)
+        content["multipart/form-data"] = multipart(doc, doc.parts, schemas)
+        if doc.or_parts:
+            other = multipart(doc, doc.or_parts, schemas)
+            both = content["multipart/form-data"]
+            both["schema"] = {"anyOf": [both["schema"], other["schema"]]}
+            both["encoding"] |= other["encoding"]
     if content:
         said["requestBody"] = {"required": True, "content": content}
     responses: dict[str, Json] = {}
@@ -141,19 +149,24 @@ def path_parameter(name: str, path: str) -> Json:
     return {"name": name, "in": "path", "required": True, "schema": schema}
 
 
-def multipart(doc: Doc, schemas: Schemas) -> Json:
+def multipart(doc: Doc, parts: Mapping[str, Any], schemas: Schemas) -> Json:
     """A file part is required and not empty."""
-    properties = {
-        name: {"type": "string", "format": "binary", "minLength": 1} if kind is Binary else schemas.of(kind)
-        for name, kind in doc.parts.items()
-    }
+    file = {"type": "string", "format": "binary", "minLength": 1}
+
+    def of(kind: Any) -> Json:
+        if isinstance(kind, Binaries):
+            return {"type": "array", "items": file, "minItems": 1, "maxItems": kind.most}
+        return file if kind is Binary else schemas.of(kind)
+
+    properties = {name: of(kind) for name, kind in parts.items()}
     encoding = {
-        name: {"contentType": "application/octet-stream" if kind is Binary else "application/json"} for name, kind in doc.parts.items()
+        name: {"contentType": "application/octet-stream" if kind is Binary or isinstance(kind, Binaries) else "application/json"}
+        for name, kind in parts.items()
     }
     schema = {
         "type": "object",
         "properties": properties,
-        "required": [name for name in doc.parts if name not in doc.optional],
+        "required": [name for name in parts if name not in doc.optional],
         "additionalProperties": False,
     }
     return {"schema": schema, "encoding": encoding}
@@ -170,16 +183,22 @@ class Schemas:
     """JSON Schemas of the types, as references into `components`."""
 
     def __init__(self, kinds: list[Any]) -> None:
-        wanted = [SENT_EVENT, Id, Problem, Replayed, *kinds]
+        wanted = [SENT_EVENT, Id, Problem, Replayed, EventAnswer, MediaJob, *kinds]
         made, components = msgspec.json.schema_components(wanted, ref_template=REF)
         event = made[0]
         self.components: Json = {name: self._shorten(schema, event) for name, schema in sorted(components.items())}
         self.components["Event"] = event
         self.components["Fingerprint"] = fingerprint_schema()
+        # An enumeration could not name the foreign kinds.
+        self.components["FingerprintKind"] = {"title": "FingerprintKind", "type": "string", "pattern": KIND_PATTERN}
+        if "FingerprintQuery" in self.components:
+            self.components["FingerprintQuery"]["oneOf"] = [{"required": ["fingerprints"]}, {"required": ["queries"]}]
         refine_events(self.components)
         self._made = [(kind, self._shorten(schema, event)) for kind, schema in zip(wanted, made, strict=True)]
 
     def of(self, kind: Any) -> Json:
+        if isinstance(kind, tuple):
+            return {"anyOf": [self.of(one) for one in kind]}
         return next(schema for known, schema in self._made if known == kind)
 
     def _shorten(self, schema: Any, event: Json) -> Any:
@@ -193,8 +212,11 @@ class Schemas:
         return schema
 
 
+FOREIGN_KIND = "^x-[a-z0-9][a-z0-9-]{0,38}$"
+
+
 def fingerprint_schema() -> Json:
-    """Each kind with its own length: what msgspec's pattern cannot say, the service checks all the same."""
+    """Each kind with its own length, foreign ones with the bounds of all. What msgspec cannot say, the service checks all the same."""
     quality = {"anyOf": [{"type": "integer", "minimum": 0, "maximum": 100}, {"type": "null"}], "default": None}
 
     def one(kind: FingerprintKind) -> Json:
@@ -203,10 +225,20 @@ def fingerprint_schema() -> Json:
             "value": {"type": "string", "pattern": f"^[0-9a-f]{{{kind.hex_digits}}}$", "description": "lower-case hexadecimal"},
             "quality": quality,
         }
+        if not kind.is_exact:
+            properties["variant"] = {"enum": [variant.value for variant in Variant], "description": "which view of the picture was hashed"}
+            properties["seconds"] = {"type": "number", "minimum": 0, "description": "of a video's frame: when it is shown"}
         return {"type": "object", "properties": properties, "required": ["kind", "value"], "additionalProperties": False}
 
-    return {"title": "Fingerprint", "oneOf": [one(kind) for kind in FingerprintKind]}
+    foreign = one(FingerprintKind.PDQ)
+    foreign["properties"] |= {
+        "kind": {"type": "string", "pattern": FOREIGN_KIND, "description": "of a plug-in"},
+        "value": {"type": "string", "pattern": "^[0-9a-f]{8,2048}$", "description": "lower-case hexadecimal"},
+    }
+    return {"title": "Fingerprint", "oneOf": [*(one(kind) for kind in FingerprintKind), foreign]}
 
+
+KIND_PATTERN = r"^(sha256|sha1|md5|pdq|x-[a-z0-9][a-z0-9-]{0,38})$"
 
 # As ingest has it: no control characters, no line separators, no marks that reorder what a reviewer sees.
 ID_PATTERN = r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]+$"

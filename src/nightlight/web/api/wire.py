@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import reduce
 from operator import or_
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
@@ -12,8 +13,26 @@ from nightlight.core.case import Case
 from nightlight.core.decision import Decision, Instruction
 from nightlight.core.errors import Invalid
 from nightlight.core.event import EVENT_TYPES, EventBase, Id, MediaScreened
-from nightlight.core.fingerprint import PDQ_THRESHOLD, Bank, BankItem, BankKind, Fingerprint, Match
-from nightlight.core.services import Answer, Caller, DeadLetter, Scope, Screening
+from nightlight.core.exchange import ExchangeState
+from nightlight.core.fingerprint import (
+    MAX_FINGERPRINTS,
+    PDQ_THRESHOLD,
+    Bank,
+    BankAction,
+    BankItem,
+    BankKind,
+    BankVersion,
+    Category,
+    Fingerprint,
+    FingerprintKind,
+    ItemVerdict,
+    Match,
+    Standing,
+)
+from nightlight.core.services import Answer, Caller, DeadLetter, Job, Scope, Screening
+
+MAX_QUERIES = 100
+"""Look-ups of one request."""
 
 BankName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$")]
 Note = Annotated[str, Meta(max_length=500)]
@@ -21,12 +40,25 @@ Label = Annotated[str, Meta(min_length=1, max_length=80)]
 Labels = Annotated[tuple[Label, ...], Meta(max_length=32)]
 Source = Annotated[str, Meta(min_length=1, max_length=200)]
 Threshold = Annotated[int, Meta(ge=0, le=PDQ_THRESHOLD)]
-Fingerprints = Annotated[tuple[Fingerprint, ...], Meta(min_length=1, max_length=64)]
+Fingerprints = Annotated[tuple[Fingerprint, ...], Meta(min_length=1, max_length=MAX_FINGERPRINTS)]
+BankedFingerprints = Annotated[tuple[Fingerprint, ...], Meta(min_length=1, max_length=1024)]
+"""A video's item has those of its frames."""
+Kinds = Annotated[tuple[FingerprintKind, ...], Meta(max_length=32, extra_json_schema={"uniqueItems": True})]
+ForeignName = Annotated[str, Meta(pattern=r"^x-[a-z0-9][a-z0-9-]{0,38}$")]
+Thresholds = Annotated[dict[ForeignName, Annotated[int, Meta(ge=0, le=1_000_000)]], Meta(max_length=32)]
+Share = Annotated[float, Meta(ge=0.0, le=1.0)]
+Days = Annotated[int, Meta(ge=1, le=36_500)]
+Provenance = Annotated[str, Meta(max_length=500)]
+Ends = Annotated[datetime, Meta(tz=True)]
+
+
+def one_of(*names: str) -> Meta:
+    """A schema for any of these: msgspec knows no union of untagged objects, and none of them needs to be read back."""
+    return Meta(extra_json_schema={"anyOf": [{"$ref": f"#/components/schemas/{one}"} for one in names]})
 
 
 def or_problem(name: str) -> Meta:
-    """A schema for "that, or a problem": msgspec knows no union of untagged objects, and neither needs to be read back."""
-    return Meta(extra_json_schema={"anyOf": [{"$ref": f"#/components/schemas/{one}"} for one in (name, "Problem")]})
+    return one_of(name, "Problem")
 
 
 SENT_EVENT: Any = reduce(or_, (kind for kind in EVENT_TYPES if kind is not MediaScreened))
@@ -47,6 +79,25 @@ class UploadEvent(EventBase, frozen=True, kw_only=True, tag="media_screened"):
     """The part `event` of an upload: everything about the sharing but the fingerprints, which come of the bytes."""
 
     media_id: Id | None = None
+
+
+class MediaBatch(Body, frozen=True, kw_only=True):
+    """Events of kind `media`; described here, read event by event."""
+
+    events: Annotated[tuple[Annotated[Any, Meta(extra_json_schema={"$ref": "#/components/schemas/Media"})], ...], Meta(min_length=1)]
+
+
+class MediaJob(Struct, frozen=True, kw_only=True):
+    """In the place of an answer: this upload is screened as a job."""
+
+    event_id: Id
+    job: Job
+
+
+class MediaResults(Struct, frozen=True):
+    """One result an upload or event, in the order they were sent: an answer, a job, or a problem (it has `status` and `code`)."""
+
+    results: tuple[Annotated[Any, one_of("EventAnswer", "MediaJob", "Problem")], ...]
 
 
 class EventAnswer(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -72,12 +123,25 @@ class NewBank(Body, frozen=True, kw_only=True):
     threshold: Threshold = PDQ_THRESHOLD
     enabled: bool = True
     note: Note = ""
+    action: BankAction = BankAction.BLOCK
+    kinds: Kinds = ()
+    thresholds: Thresholds = {}
+    share: Share = 1.0
+    authority: bool = False
+    expires_after_days: Days | None = None
 
 
 class BankChange(Body, frozen=True, kw_only=True):
     threshold: Threshold | UnsetType = UNSET
     enabled: bool | UnsetType = UNSET
     note: Note | UnsetType = UNSET
+    action: BankAction | UnsetType = UNSET
+    kinds: Kinds | UnsetType = UNSET
+    thresholds: Thresholds | UnsetType = UNSET
+    share: Share | UnsetType = UNSET
+    authority: bool | UnsetType = UNSET
+    expires_after_days: Days | UnsetType | None = UNSET
+    """null: items stay."""
 
 
 class BankList(Struct, frozen=True):
@@ -85,9 +149,13 @@ class BankList(Struct, frozen=True):
 
 
 class NewItem(Body, frozen=True, kw_only=True):
-    fingerprints: Fingerprints
+    fingerprints: BankedFingerprints
     labels: Labels = ()
     source: Source | None = None
+    category: Category | None = None
+    generated: bool | None = None
+    provenance: Provenance = ""
+    expires_at: Ends | None = None
 
 
 class UploadedItem(Body, frozen=True, kw_only=True):
@@ -95,10 +163,49 @@ class UploadedItem(Body, frozen=True, kw_only=True):
 
     labels: Labels = ()
     source: Source | None = None
+    category: Category | None = None
+    generated: bool | None = None
+    provenance: Provenance = ""
+    expires_at: Ends | None = None
 
 
 class ItemChange(Body, frozen=True, kw_only=True):
     enabled: bool
+
+
+class ItemState(Struct, frozen=True):
+    item: BankItem
+    standing: Standing
+    verdicts: tuple[ItemVerdict, ...]
+    """Each person's latest."""
+
+
+class NewApproval(Body, frozen=True, kw_only=True):
+    lead: bool = False
+    """It also overrides authorities' lists: needs a key with `banks:lead`."""
+
+
+class NewVerdict(Body, frozen=True, kw_only=True):
+    confirm: bool
+    note: Note = ""
+
+
+class Judged(Struct, frozen=True):
+    verdict: ItemVerdict
+    derived: BankItem | None
+    """Fingerprints of parts of the picture that came with the verdict, where it confirms and they are worth keeping."""
+
+
+class NewPause(Body, frozen=True, kw_only=True):
+    note: Note = ""
+
+
+class NewRollback(Body, frozen=True, kw_only=True):
+    version: Annotated[int, Meta(ge=0, le=2**62)]
+
+
+class VersionList(Struct, frozen=True):
+    versions: tuple[BankVersion, ...]
 
 
 class ItemList(Struct, frozen=True):
@@ -107,12 +214,61 @@ class ItemList(Struct, frozen=True):
     """Give it as `after` for the page that follows; null on the last."""
 
 
-class FingerprintQuery(Body, frozen=True, kw_only=True):
+class FileQuery(Body, frozen=True, kw_only=True):
+    """The fingerprints of one file."""
+
     fingerprints: Fingerprints
+
+
+class FingerprintQuery(Body, frozen=True, kw_only=True):
+    """One of the two."""
+
+    fingerprints: Fingerprints | UnsetType = UNSET
+    queries: Annotated[tuple[FileQuery, ...], Meta(min_length=1, max_length=MAX_QUERIES)] | UnsetType = UNSET
 
 
 class MatchList(Struct, frozen=True):
     matches: tuple[Match, ...]
+
+
+class MatchResults(Struct, frozen=True):
+    """One list a query, in the order they were sent."""
+
+    results: tuple[MatchList, ...]
+
+
+ExchangeName = BankName
+ShortText = Annotated[str, Meta(min_length=1, max_length=4000)]
+Url = Annotated[str, Meta(min_length=8, max_length=500)]
+Options = Annotated[dict[Annotated[str, Meta(min_length=1, max_length=40)], ShortText], Meta(max_length=20)]
+Minutes = Annotated[int, Meta(ge=1, le=44_640)]
+
+
+class NewExchange(Body, frozen=True, kw_only=True):
+    name: ExchangeName
+    # Not `file`: a key of the API may not choose which files of the machine are read.
+    kind: Literal["ncmec", "stopncii", "threatexchange", "arachnid"]
+    bank: BankName
+    """Made where there is none."""
+    url: Url | UnsetType = UNSET
+    options: Options = {}
+    enabled: bool = True
+    interval_minutes: Minutes = 60
+    credentials: Options = {}
+    """Kept sealed; no answer holds them."""
+
+
+class ExchangeChange(Body, frozen=True, kw_only=True):
+    url: Url | UnsetType = UNSET
+    options: Options | UnsetType = UNSET
+    """All of them: what is not here is gone."""
+    enabled: bool | UnsetType = UNSET
+    interval_minutes: Minutes | UnsetType = UNSET
+    credentials: Options | UnsetType = UNSET
+
+
+class ExchangeList(Struct, frozen=True):
+    exchanges: tuple[ExchangeState, ...]
 
 
 class CaseList(Struct, frozen=True):
@@ -153,9 +309,11 @@ def answer_for(caller: Caller, answer: Answer) -> EventAnswer:
     )
 
 
-def check_fingerprints(fingerprints: tuple[Fingerprint, ...]) -> None:
+def check_fingerprints(fingerprints: tuple[Fingerprint, ...], at: str = "") -> None:
     """Raises Invalid where a value has not its kind's length."""
     for position, found in enumerate(fingerprints):
         # The schema's pattern ends in `$`, which lets a last newline by.
-        if len(found.value) != found.kind.hex_digits or not found.value.isalnum():
-            raise Invalid(f"a {found.kind} has {found.kind.hex_digits} hexadecimal digits", field=f"fingerprints[{position}].value")
+        fits = 8 <= len(found.value) <= 2048 if found.kind.is_foreign else len(found.value) == found.kind.hex_digits
+        if not fits or not found.value.isalnum():
+            digits = "8 to 2048" if found.kind.is_foreign else found.kind.hex_digits
+            raise Invalid(f"a {found.kind} has {digits} hexadecimal digits", field=f"{at}fingerprints[{position}].value")

@@ -1,0 +1,42 @@
+"""The words of the pages: one file a language, the same keys in each, three readers in each. A test holds them equal and readable."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from enum import StrEnum
+from functools import cache
+from importlib.resources import files
+
+LANGUAGES = ("en", "es")
+
+
+class Reader(StrEnum):
+    """How old who reads is; they choose, and the choice never leaves the page."""
+
+    CHILD = "7-10"
+    MIDDLE = "11-13"
+    TEEN = "14-17"
+
+
+Words = Mapping[str, str]
+
+
+@cache
+def catalogue(page: str, language: str) -> Mapping[str, Words]:
+    """The words of a page: for each reader every key, those of `[all]` included."""
+    text = files("nightlight.web.family").joinpath("words", f"{page}.{language}.toml").read_text("utf-8")
+    raw = tomllib.loads(text)
+    return {reader.value: {**raw["all"], **raw[reader.value]} for reader in Reader}
+
+
+def language_of(accepted: str) -> str:
+    """The first of our languages in an Accept-Language header; English where there is none."""
+    ranked = []
+    for place, part in enumerate(accepted[:200].split(",")):
+        tag, _, quality = part.strip().partition(";q=")
+        try:
+            ranked.append((-float(quality or 1), place, tag.partition("-")[0].lower()))
+        except ValueError:
+            continue
+    return next((tag for weight, _, tag in sorted(ranked) if tag in LANGUAGES and weight < 0), "en")
