@@ -180,10 +180,16 @@ class ContactOutcome(StrEnum):
     ACCEPTED = "accepted"
     DECLINED = "declined"
     BLOCKED = "blocked"
+    IGNORED = "ignored"
+    """Left unanswered until it lapsed or was taken back."""
 
 
 class ContactRequest(EventBase, frozen=True, kw_only=True, tag="contact_request"):
-    """`actor` asked to reach `targets`; a later event of the same kind carries how it ended."""
+    """`actor` asked to reach `targets`; a later event of the same kind carries how it ended.
+
+    In that later event, too, `actor` is whoever asked. A service may name whoever answered instead, if the request was sent in the same
+    channel and only one of the two had asked.
+    """
 
     outcome: ContactOutcome = ContactOutcome.SENT
     mutual_contacts: Annotated[int, Meta(ge=0)] | None = None

@@ -1,0 +1,161 @@
+"""From what is remembered to a belief: kinds of conduct, what each adds, and how they combine."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+from msgspec import Struct
+
+from .states import BANDS, Reach, Side
+from .weights import CLEAR, COUNTS, DAY, MANY_REFUSALS, NO_CLEAR_KIND, ONE_CLEAR_KIND, ONE_KIND, TWO_KINDS, WEEK, steps
+
+GROUP: Mapping[str, str] = {
+    "approaches_many": "reach",
+    "declined": "refusals",
+    "declined_by_several": "refusals",
+    "blocked": "blocked",
+    "blocked_by_several": "blocked",
+    "asks_again": "again",
+    "asks_several_again": "again",
+    "gifts": "gifts",
+    "gifts_to_several": "gifts",
+    "rank": "rank",
+    "media": "media",
+    "unanswered": "refusals",
+    "quick": "quick",
+}
+"""Conduct to its kind: towards one person and towards several is one kind, and so are a refusal and silence."""
+
+ONE_PERSON = 1.4
+"""What one person alone may weigh (an adult on a new account, towards a child: 1.32): conduct towards several begins beyond it."""
+
+
+class Part(Struct, frozen=True):
+    """One thing that adds to a belief."""
+
+    cue: str
+    value: float
+    reason: str
+
+
+def towards_one(side: Side) -> list[Part]:
+    """What one side's conduct towards one person adds, before who and whom."""
+    unanswered = max(steps(max(0.0, side.alone - 4.0) / 4.0, 0.08, 0.14, 0.2), steps(max(0, side.requests - 2), 0.08, 0.14, 0.2))
+    found = (
+        Part("asks_again", steps(side.again, 0.4, 0.6, 0.8), "asked for contact again after it had been declined"),
+        Part("blocked", 0.25 if side.refused == 3 else 0.0, "was blocked by the person it approached"),
+        Part("declined", (0.0, 0.04, 0.1, 0.0)[side.refused], "its contact request was declined or left without an answer"),
+        Part("gifts", steps(side.gifts, 0.22, 0.3, 0.36, 0.4) + 0.12 * side.early_gift, _gift_reason(side)),
+        Part("rank", steps(side.ranks, 0.1, 0.16, 0.2), "gave a rank or reward, or holds one over the person it approaches"),
+        Part("media", 0.2 * side.media, "sent pictures or video within a day of approaching somebody it hardly knows"),
+        Part("unanswered", unanswered, "went on writing or asking while no answer came"),
+        Part("quick", steps(side.quick, 0.12, 0.2, 0.26), "tried three or more ways of approach within one hour"),
+    )
+    return [part for part in found if part.value > 0.0]
+
+
+def _gift_reason(side: Side) -> str:
+    return "sent gifts before the two had begun to talk" if side.early_gift else "sent gifts to somebody it hardly knows"
+
+
+class Wide(Struct, frozen=True, kw_only=True):
+    """What is known of one account over all its conversations: what the second hop publishes."""
+
+    at: float = 0.0
+    people_day: float = 0.0
+    """Different people who may be children, approached within a day of `at`."""
+    people_week: float = 0.0
+    people_refusing: float = 0.0
+    people_given: float = 0.0
+    people_asked_again: float = 0.0
+    age_bands: float = 0.0
+    refused_share: float = 0.0
+    """Of the people approached within a week; for those who look at a case, it has no weight: it could be diluted at will."""
+    approaches_day: float = 0.0
+    """The same as sums of how much each weighs."""
+    approaches_week: float = 0.0
+    refusals: float = 0.0
+    blocks: float = 0.0
+    gifts: float = 0.0
+    again: float = 0.0
+
+
+WIDE = tuple(Wide.__struct_fields__)
+
+
+def widely(reach: Reach) -> Wide:
+    people, day = reach.people, reach.within_a_day()
+    bands = 0
+    for person in people:
+        bands |= person.band
+    refusing = _count(p.refusal or p.blocked for p in people)
+    return Wide(
+        at=max((p.at for p in people), default=0.0),
+        people_day=float(len(day)),
+        people_week=float(len(people)),
+        people_refusing=refusing,
+        people_given=_count(p.gift for p in people),
+        people_asked_again=_count(p.again for p in people),
+        age_bands=float(sum(bool(bands & 1 << bit) for bit in range(1, len(BANDS)))),
+        refused_share=refusing / len(people) if people else 0.0,
+        approaches_day=sum(p.approach for p in day),
+        approaches_week=sum(p.approach for p in people),
+        refusals=sum(p.refusal for p in people),
+        blocks=sum(p.blocked for p in people),
+        gifts=sum(p.gift for p in people),
+        again=sum(p.again for p in people),
+    )
+
+
+def _count(weights: Iterable[float]) -> float:
+    return float(sum(weight > 0.0 for weight in weights))
+
+
+def towards_several(wide: Wide, at: float) -> list[Part]:
+    """What an account's conduct over all conversations adds; who and whom is in its numbers. Nothing once a week has passed."""
+    if at - wide.at > WEEK or not wide.people_week:
+        return []
+    day = max(0.0, wide.approaches_day - 3.0) if at - wide.at <= DAY else 0.0
+    fan = (0.03 * day + 0.015 * max(0.0, wide.approaches_week - 6.0)) * (1.0 + 0.1 * max(0.0, wide.age_bands - 1.0))
+    refusals = 0.05 * max(0.0, wide.refusals - 3.0)
+    found = (
+        Part("approaches_many", min(0.45, fan), f"approached {_people(wide.people_week)} who may be children within seven days"),
+        Part("declined_by_several", min(0.5, refusals), f"was declined or left without an answer by {_people(wide.people_refusing)}"),
+        Part(
+            "blocked_by_several", min(0.45, 0.12 * max(0.0, wide.blocks - ONE_PERSON)), "was blocked by several people who may be children"
+        ),
+        Part(
+            "gifts_to_several",
+            min(0.4, 0.14 * max(0.0, wide.gifts - ONE_PERSON)),
+            f"sent gifts to {_people(wide.people_given)} it hardly knows",
+        ),
+        Part(
+            "asks_several_again",
+            min(0.6, 0.3 * max(0.0, wide.again - ONE_PERSON)),
+            f"asked {_people(wide.people_asked_again)} again after a refusal",
+        ),
+    )
+    return [part for part in found if part.value > 0.0]
+
+
+def _people(count: float) -> str:
+    return "one person" if count == 1 else f"{count:.0f} people"
+
+
+def belief(parts: Sequence[Part]) -> float:
+    """0 to 1. Kinds of conduct add up; how far depends on how many different ones there are and whether one means something by itself.
+
+    Grows with every argument: another part, or a greater one, never lowers it.
+    """
+    kinds: dict[str, float] = {}
+    for part in parts:
+        kind = GROUP[part.cue]
+        kinds[kind] = kinds.get(kind, 0.0) + part.value
+    counted = [kind for kind, value in kinds.items() if value >= COUNTS]
+    clear = any(kind in CLEAR for kind in counted) or kinds.get("refusals", 0.0) >= MANY_REFUSALS
+    if clear:
+        most = (ONE_CLEAR_KIND, ONE_CLEAR_KIND, TWO_KINDS, math.inf)[min(3, len(counted))]
+    else:
+        most = ONE_KIND if len(counted) < 2 else NO_CLEAR_KIND
+    return 1.0 - math.exp(-min(sum(kinds.values()), most))
