@@ -117,8 +117,8 @@ class Contact(BaseDetector):
         theirs = other.awake(at).known(speaker(target, event.actor), addressed(event.actor), aged)
 
         if isinstance(event, ContactRequest) and event.outcome in ANSWERS:
-            # Usually the actor is whoever asked; where only the other side did, it is whoever answered. Both: nobody knows, so both.
-            i_asked, they_asked = bool(mine.pending or not theirs.pending), bool(theirs.pending)
+            # Usually the actor is whoever asked; where only the other side did, it is whoever answered. Both: nobody knows whom it answers, so both.
+            i_asked, they_asked = mine.asked or not theirs.asked, theirs.asked
             closeness = _closeness(event, accepted=mine.accepted or theirs.accepted)
             if i_asked:
                 deed = Deed(event, "answer", event.actor.account, target.account, at, closeness)
@@ -150,7 +150,7 @@ class Contact(BaseDetector):
     def _answered(self, side: Side, deed: Deed, asker: Party, target: Party, facts: list[Fact]) -> Side:
         """A request of this side was answered, or left without an answer."""
         grade = ANSWERS[deed.event.outcome] if isinstance(deed.event, ContactRequest) else 0
-        new = replace(side, pending=0, refused=max(side.refused, grade), accepted=side.accepted or grade == 0)
+        new = replace(side, refused=max(side.refused, grade), accepted=side.accepted or grade == 0)
         if grade and side.aged:
             weight = speaker(asker, target) * addressed(target)
             # A refusal by somebody whom one knows says little; a block, and asking again, say the same of anybody.
@@ -315,7 +315,7 @@ def _done(side: Side, theirs: Side, deed: Deed, mark: int) -> Side:
         side = replace(
             side,
             requests=min(MOST_COUNTED, side.requests + (not side.accepted)),
-            pending=min(MOST_COUNTED, side.pending + 1),
+            asked=True,
             again=min(float(MOST_COUNTED), side.again + again),
         )
     elif deed.kind == "gift":

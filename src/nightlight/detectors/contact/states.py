@@ -42,7 +42,8 @@ class Side(Struct, frozen=True, array_like=True):
     """How much of an approach own messages were while the other side had not begun to talk."""
     requests: int = 0
     """Sent while none was accepted."""
-    pending: int = 0
+    asked: bool = False
+    """Whether any request was sent: tells who asked where an answer names whoever answered."""
     refused: int = 0
     """0 no, 1 ignored, 2 declined, 3 blocked: the most that a request of this side met."""
     accepted: bool = False
@@ -72,7 +73,9 @@ class Side(Struct, frozen=True, array_like=True):
         if not self.at or at - self.at <= PAUSE:
             return self
         refused = self.refused if self.refused > 1 else 0
-        return Side(at=self.at, role=self.role, toward=self.toward, aged=self.aged, refused=refused, accepted=self.accepted)
+        return Side(
+            at=self.at, role=self.role, toward=self.toward, aged=self.aged, asked=self.asked, refused=refused, accepted=self.accepted
+        )
 
     def known(self, role: float, toward: float, aged: bool) -> Side:
         return replace(self, role=max(self.role, role), toward=max(self.toward, toward), aged=self.aged or aged)
