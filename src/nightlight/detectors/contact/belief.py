@@ -12,8 +12,8 @@ from .weights import CLEAR, COUNTS, DAY, MANY_REFUSALS, NO_CLEAR_KIND, ONE_CLEAR
 
 GROUP: Mapping[str, str] = {
     "approaches_many": "reach",
-    "declined": "refusals",
-    "declined_by_several": "refusals",
+    "declined": "reach",
+    "declined_by_several": "reach",
     "blocked": "blocked",
     "blocked_by_several": "blocked",
     "asks_again": "again",
@@ -22,10 +22,11 @@ GROUP: Mapping[str, str] = {
     "gifts_to_several": "gifts",
     "rank": "rank",
     "media": "media",
-    "unanswered": "refusals",
+    "unanswered": "reach",
     "quick": "quick",
 }
-"""Conduct to its kind: towards one person and towards several is one kind, and so are a refusal and silence."""
+"""Conduct to its kind: towards one person and towards several is one kind. So are how many were asked, how many said no and how
+many did not answer: whoever asks very many people, for whatever reason, has all three."""
 
 ONE_PERSON = 1.4
 """What one person alone may weigh (an adult on a new account, towards a child: 1.32): conduct towards several begins beyond it."""
@@ -43,10 +44,10 @@ def towards_one(side: Side) -> list[Part]:
     """What one side's conduct towards one person adds, before who and whom."""
     unanswered = max(steps(max(0.0, side.alone - 4.0) / 4.0, 0.08, 0.14, 0.2), steps(max(0, side.requests - 2), 0.08, 0.14, 0.2))
     found = (
-        Part("asks_again", steps(side.again, 0.4, 0.6, 0.8), "asked for contact again after it had been declined"),
+        Part("asks_again", steps(side.again, 0.3, 0.55, 0.75), "asked for contact again after it had been declined"),
         Part("blocked", 0.25 if side.refused == 3 else 0.0, "was blocked by the person it approached"),
         Part("declined", (0.0, 0.04, 0.1, 0.0)[side.refused], "its contact request was declined or left without an answer"),
-        Part("gifts", steps(side.gifts, 0.22, 0.3, 0.36, 0.4) + 0.12 * side.early_gift, _gift_reason(side)),
+        Part("gifts", side.gift * steps(side.gifts, 0.22, 0.3, 0.36, 0.4) + 0.12 * side.early_gift, _gift_reason(side)),
         Part("rank", steps(side.ranks, 0.1, 0.16, 0.2), "gave a rank or reward, or holds one over the person it approaches"),
         Part("media", 0.2 * side.media, "sent pictures or video within a day of approaching somebody it hardly knows"),
         Part("unanswered", unanswered, "went on writing or asking while no answer came"),
@@ -116,12 +117,12 @@ def towards_several(wide: Wide, at: float) -> list[Part]:
     """What an account's conduct over all conversations adds; who and whom is in its numbers. Nothing once a week has passed."""
     if at - wide.at > WEEK or not wide.people_week:
         return []
-    day = max(0.0, wide.approaches_day - 3.0) if at - wide.at <= DAY else 0.0
-    fan = (0.03 * day + 0.015 * max(0.0, wide.approaches_week - 6.0)) * (1.0 + 0.1 * max(0.0, wide.age_bands - 1.0))
-    refusals = 0.05 * max(0.0, wide.refusals - 3.0)
+    day = max(0.0, wide.approaches_day - 5.0) if at - wide.at <= DAY else 0.0
+    fan = (0.02 * day + 0.01 * max(0.0, wide.approaches_week - 10.0)) * (1.0 + 0.1 * max(0.0, wide.age_bands - 1.0))
+    refusals = 0.03 * max(0.0, wide.refusals - 5.0)
     found = (
-        Part("approaches_many", min(0.45, fan), f"approached {_people(wide.people_week)} who may be children within seven days"),
-        Part("declined_by_several", min(0.5, refusals), f"was declined or left without an answer by {_people(wide.people_refusing)}"),
+        Part("approaches_many", min(0.35, fan), f"approached {_people(wide.people_week)} who may be children within seven days"),
+        Part("declined_by_several", min(0.4, refusals), f"was declined or left without an answer by {_people(wide.people_refusing)}"),
         Part(
             "blocked_by_several", min(0.45, 0.12 * max(0.0, wide.blocks - ONE_PERSON)), "was blocked by several people who may be children"
         ),
@@ -153,7 +154,9 @@ def belief(parts: Sequence[Part]) -> float:
         kind = GROUP[part.cue]
         kinds[kind] = kinds.get(kind, 0.0) + part.value
     counted = [kind for kind, value in kinds.items() if value >= COUNTS]
-    clear = any(kind in CLEAR for kind in counted) or kinds.get("refusals", 0.0) >= MANY_REFUSALS
+    clear = any(kind in CLEAR for kind in counted) or any(
+        part.cue == "declined_by_several" and part.value >= MANY_REFUSALS for part in parts
+    )
     if clear:
         most = (ONE_CLEAR_KIND, ONE_CLEAR_KIND, TWO_KINDS, math.inf)[min(3, len(counted))]
     else:

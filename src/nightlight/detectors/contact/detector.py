@@ -320,7 +320,7 @@ def _done(side: Side, theirs: Side, deed: Deed, mark: int) -> Side:
         )
     elif deed.kind == "gift":
         early = side.early_gift if talking else max(side.early_gift, closeness)
-        side = replace(side, gifts=min(float(MOST_COUNTED), side.gifts + closeness), early_gift=early)
+        side = replace(side, gifts=min(MOST_COUNTED, side.gifts + 1), gift=max(side.gift, closeness), early_gift=early)
     elif deed.kind == "rank":
         side = replace(side, ranks=min(float(MOST_COUNTED), side.ranks + closeness))
     elif deed.kind == "media":

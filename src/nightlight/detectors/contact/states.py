@@ -49,7 +49,9 @@ class Side(Struct, frozen=True, array_like=True):
     accepted: bool = False
     again: float = 0.0
     """Requests sent after the other had declined or blocked; within a family, and among people who know each other, each is a half."""
-    gifts: float = 0.0
+    gifts: int = 0
+    gift: float = 0.0
+    """How much of an approach the gift was that was most of one."""
     early_gift: float = 0.0
     ranks: float = 0.0
     media: float = 0.0

@@ -25,12 +25,12 @@ ONE_CLEAR_KIND = 0.68
 """The most for one kind that means something by itself: just below "elevated" too."""
 TWO_KINDS = 1.3
 """The most for a clear kind and one other: below "high". High takes three, one of them clear."""
-COUNTS = 0.08
+COUNTS = 0.1
 """What a kind of conduct must add, after who and towards whom, to count as one of the kinds that combine."""
 CLEAR = frozenset({"again", "gifts", "blocked"})
 """Kinds that mean something by themselves: nobody who is merely popular does these for being popular."""
 MANY_REFUSALS = 0.3
-"""Refusals that add so much (nine people within a week) are clear as well."""
+"""Refusals that add so much (fifteen people within a week) are clear as well."""
 
 CLOSENESS: Mapping[Relation, float] = {
     Relation.STRANGER: 1.0,
@@ -77,7 +77,7 @@ def speaker(actor: Party, target: Party) -> float:
     if actor.age_band is AgeBand.ADULT:
         role = 1.1
     elif actor.may_be_adult:
-        role = 0.9
+        role = 0.8
     else:
         # Assured to be a child: little among peers, more where the other is much younger.
         bands = list(AgeBand)
