@@ -32,6 +32,11 @@ ONE_PERSON = 1.4
 """What one person alone may weigh (an adult on a new account, towards a child: 1.32): conduct towards several begins beyond it."""
 
 
+REFUSED = "was declined, blocked or left without an answer by {} within seven days"
+EARLY = "sent gifts before the two had begun to talk"
+GIVEN = "sent gifts to somebody it hardly knows"
+
+
 class Part(Struct, frozen=True):
     """One thing that adds to a belief."""
 
@@ -41,23 +46,25 @@ class Part(Struct, frozen=True):
 
 
 def towards_one(side: Side) -> list[Part]:
-    """What one side's conduct towards one person adds, before who and whom."""
-    unanswered = max(steps(max(0.0, side.alone - 4.0) / 4.0, 0.08, 0.14, 0.2), steps(max(0, side.requests - 2), 0.08, 0.14, 0.2))
+    """What one side's conduct towards one person adds, after who does it and to whom."""
+    asked = steps(max(0, side.requests - 2), 0.08, 0.14, 0.2)
     found = (
-        Part("asks_again", steps(side.again, 0.3, 0.55, 0.75), "asked for contact again after it had been declined"),
-        Part("blocked", 0.25 if side.refused == 3 else 0.0, "was blocked by the person it approached"),
-        Part("declined", (0.0, 0.04, 0.1, 0.0)[side.refused], "its contact request was declined or left without an answer"),
-        Part("gifts", side.gift * steps(side.gifts, 0.22, 0.3, 0.36, 0.4) + 0.12 * side.early_gift, _gift_reason(side)),
-        Part("rank", steps(side.ranks, 0.1, 0.16, 0.2), "gave a rank or reward, or holds one over the person it approaches"),
-        Part("media", 0.2 * side.media, "sent pictures or video within a day of approaching somebody it hardly knows"),
-        Part("unanswered", unanswered, "went on writing or asking while no answer came"),
-        Part("quick", steps(side.quick, 0.12, 0.2, 0.26), "tried three or more ways of approach within one hour"),
+        ("asks_again", steps(side.again, 0.3, 0.55, 0.75), "asked for contact again after it had been declined"),
+        ("blocked", 0.25 if side.refused == 3 else 0.0, "was blocked by the person it approached"),
+        ("declined", (0.0, 0.04, 0.1, 0.0)[side.refused], "its contact request was declined or left without an answer"),
+        ("gifts", side.gift * steps(side.gifts, 0.22, 0.3, 0.36, 0.4) + 0.12 * side.early_gift, EARLY if side.early_gift else GIVEN),
+        ("rank", steps(side.ranks, 0.1, 0.16, 0.2), "gave a rank or reward to the person it approaches, or holds one over them"),
+        ("media", 0.2 * side.media, "sent pictures or video within a day of approaching somebody it hardly knows"),
+        ("unanswered", max(asked, _alone(side)), "went on writing or asking while no answer came"),
+        ("quick", steps(side.quick, 0.12, 0.2, 0.26), "tried three or more ways of approach within one hour"),
     )
-    return [part for part in found if part.value > 0.0]
+    weight = side.role * side.toward
+    return [Part(cue, value * weight, reason) for cue, value, reason in found if value > 0.0]
 
 
-def _gift_reason(side: Side) -> str:
-    return "sent gifts before the two had begun to talk" if side.early_gift else "sent gifts to somebody it hardly knows"
+def _alone(side: Side) -> float:
+    """Four lines without an answer are nothing yet; sixteen are as many as count."""
+    return steps(max(0.0, side.alone - 4.0) / 4.0, 0.08, 0.14, 0.2)
 
 
 class Wide(Struct, frozen=True, kw_only=True):
@@ -68,6 +75,7 @@ class Wide(Struct, frozen=True, kw_only=True):
     """Different people who may be children, approached within a day of `at`."""
     people_week: float = 0.0
     people_refusing: float = 0.0
+    people_blocking: float = 0.0
     people_given: float = 0.0
     people_asked_again: float = 0.0
     age_bands: float = 0.0
@@ -96,6 +104,7 @@ def widely(reach: Reach) -> Wide:
         people_day=float(len(day)),
         people_week=float(len(people)),
         people_refusing=refusing,
+        people_blocking=_count(p.blocked for p in people),
         people_given=_count(p.gift for p in people),
         people_asked_again=_count(p.again for p in people),
         age_bands=float(sum(bool(bands & 1 << bit) for bit in range(1, len(BANDS)))),
@@ -113,31 +122,27 @@ def _count(weights: Iterable[float]) -> float:
     return float(sum(weight > 0.0 for weight in weights))
 
 
-def towards_several(wide: Wide, at: float) -> list[Part]:
-    """What an account's conduct over all conversations adds; who and whom is in its numbers. Nothing once a week has passed."""
+def towards_several(wide: Wide, at: float, toward: float = 1.0) -> list[Part]:
+    """What an account's conduct over all conversations adds towards somebody; who does it, and to whom it did, is in its numbers.
+
+    Nothing once a week has passed.
+    """
     if at - wide.at > WEEK or not wide.people_week:
         return []
     day = max(0.0, wide.approaches_day - 5.0) if at - wide.at <= DAY else 0.0
     fan = (0.02 * day + 0.01 * max(0.0, wide.approaches_week - 10.0)) * (1.0 + 0.1 * max(0.0, wide.age_bands - 1.0))
-    refusals = 0.03 * max(0.0, wide.refusals - 5.0)
     found = (
-        Part("approaches_many", min(0.35, fan), f"approached {_people(wide.people_week)} who may be children within seven days"),
-        Part("declined_by_several", min(0.4, refusals), f"was declined or left without an answer by {_people(wide.people_refusing)}"),
-        Part(
-            "blocked_by_several", min(0.45, 0.12 * max(0.0, wide.blocks - ONE_PERSON)), "was blocked by several people who may be children"
-        ),
-        Part(
-            "gifts_to_several",
-            min(0.4, 0.14 * max(0.0, wide.gifts - ONE_PERSON)),
-            f"sent gifts to {_people(wide.people_given)} it hardly knows",
-        ),
-        Part(
-            "asks_several_again",
-            min(0.6, 0.3 * max(0.0, wide.again - ONE_PERSON)),
-            f"asked {_people(wide.people_asked_again)} again after a refusal",
-        ),
+        ("approaches_many", min(0.35, fan), "approached {} who may be children within seven days", wide.people_week),
+        ("declined_by_several", min(0.4, 0.03 * max(0.0, wide.refusals - 5.0)), REFUSED, wide.people_refusing),
+        ("blocked_by_several", min(0.45, 0.12 * _beyond_one(wide.blocks)), "was blocked by {} who may be children", wide.people_blocking),
+        ("gifts_to_several", min(0.4, 0.14 * _beyond_one(wide.gifts)), "sent gifts to {} it hardly knows", wide.people_given),
+        ("asks_several_again", min(0.6, 0.3 * _beyond_one(wide.again)), "asked {} again after a refusal", wide.people_asked_again),
     )
-    return [part for part in found if part.value > 0.0]
+    return [Part(cue, value * toward, reason.format(_people(count))) for cue, value, reason, count in found if value > 0.0]
+
+
+def _beyond_one(weights: float) -> float:
+    return max(0.0, weights - ONE_PERSON)
 
 
 def _people(count: float) -> str:

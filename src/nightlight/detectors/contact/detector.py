@@ -117,7 +117,7 @@ class Contact(BaseDetector):
         theirs = other.awake(at).known(speaker(target, event.actor), addressed(event.actor), aged)
 
         if isinstance(event, ContactRequest) and event.outcome in ANSWERS:
-            # Usually the actor is whoever asked; where only the other side did, it is whoever answered. Both: nobody knows whom it answers, so both.
+            # The actor is whoever asked; where only the other side did, whoever answered. Where both did, it counts for both.
             i_asked, they_asked = mine.asked or not theirs.asked, theirs.asked
             closeness = _closeness(event, accepted=mine.accepted or theirs.accepted)
             if i_asked:
@@ -191,29 +191,32 @@ class Contact(BaseDetector):
 
     def _judge(self, side: Side, deed: Deed, before: Side, features: Features, signals: list[Signal]) -> Side:
         """What is now believed of one side towards one person."""
-        own = [replace(part, value=part.value * side.role * side.toward) for part in towards_one(side)]
-        wide = [replace(part, value=part.value * side.toward) for part in towards_several(self._wide(features, deed.by), deed.at)]
+        line = deed.kind == "message"
+        known = deed.by in features.summaries
+        if line and not known and (side.alone, side.quick) == (before.alone, before.quick):
+            return side  # most lines: nothing new to weigh
+        own = towards_one(side)
+        wide = towards_several(self._wide(features, deed.by), deed.at, side.toward) if known else []
         score = belief([*own, *wide])
-        if not side.aged:
-            if score >= 2 * LEAST and score > side.believed(deed.at):
-                signals.append(self._abstention(deed))
-                return side.saying(score, deed.at)
-            return side
         held = side.believed(deed.at)
-        had = {part.cue: part.value for part in towards_one(before)}
-        fresh = [part for part in own if deed.kind != "message" and had.get(part.cue, 0.0) < part.value]
-        if max(score, held) < LEAST or (score <= held and not fresh):
+        if max(score, held) < LEAST:
             return side
-        parts = list(dict.fromkeys((*fresh, *sorted(own, key=lambda p: -p.value), *wide)))
+        if not side.aged:
+            if score <= held:
+                return side
+            signals.append(self._abstention(deed))
+            return side.saying(score, deed.at)
+        had = {part.cue: part.value for part in towards_one(before)}
+        fresh = [] if line else [part for part in own if had.get(part.cue, 0.0) < part.value]
+        parts = list(dict.fromkeys((*fresh, *sorted((*own, *wide), key=lambda p: -p.value))))
+        if not parts or (score <= held and not fresh):
+            return side
         believed = max(score, held)
         subject = Key.pair(deed.event, deed.by, deed.to).id
-        if parts:
-            signals.append(self._signal(SubjectKind.PAIR, subject, believed, parts, deed.event.id, deed.event.at, deed.by, deed.to))
+        signals.append(self._signal(SubjectKind.PAIR, subject, believed, parts, deed.event.id, deed.event.at, deed.by, deed.to))
         return side.saying(believed, deed.at)
 
     def _wide(self, features: Features, account: str) -> Wide:
-        if account not in features.summaries:
-            return Wide()
         return Wide(**{name: features.summary(account, f"{self.card.name}.{name}") for name in WIDE})
 
     def _signal(

@@ -80,6 +80,8 @@ class Side(Struct, frozen=True, array_like=True):
         )
 
     def known(self, role: float, toward: float, aged: bool) -> Side:
+        if role <= self.role and toward <= self.toward and self.aged >= aged:
+            return self
         return replace(self, role=max(self.role, role), toward=max(self.toward, toward), aged=self.aged or aged)
 
     def believed(self, at: float) -> float:
