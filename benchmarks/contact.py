@@ -336,13 +336,14 @@ BENIGN: dict[str, Born] = {
 }
 
 
+SHOWN = (Level.LOW, Level.ELEVATED, Level.HIGH)
+
+
 class Row(Struct, frozen=True):
     name: str
     accounts: int
-    nudged: int
-    """Accounts with "elevated" or more towards anybody..."""
-    high: int
-    """...and with "high": what becomes a case."""
+    reached: tuple[int, int, int]
+    """Accounts that came to "low", to "elevated" (a nudge to the child) and to "high" (a case) towards anybody."""
     events: int
     seconds: float
 
@@ -350,7 +351,8 @@ class Row(Struct, frozen=True):
 def measured(name: str, born: Born, accounts: int, seed: int, detector: Detector | None = None) -> Row:
     """The same seed gives the same accounts."""
     fold = detector or build()
-    nudged = high = events = 0
+    events = 0
+    reached = [0, 0, 0]
     seconds = 0.0
     for number in range(accounts):
         life = born(Random(f"{name}/{seed}/{number}"))
@@ -359,17 +361,17 @@ def measured(name: str, born: Born, accounts: int, seed: int, detector: Detector
         steps = run(fold, sensed).steps
         seconds += time.process_time() - start
         peak = max((s.score for step in steps for s in step.all_signals if s.actor == life.me.account), default=0.0)
-        nudged += peak >= DEFAULT_LEVELS[Level.ELEVATED]
-        high += peak >= DEFAULT_LEVELS[Level.HIGH]
+        for place, level in enumerate(SHOWN):
+            reached[place] += peak >= DEFAULT_LEVELS[level]
         events += len(sensed)
-    return Row(name, accounts, nudged, high, events, seconds)
+    return Row(name, accounts, (reached[0], reached[1], reached[2]), events, seconds)
 
 
 def lines(rows: Sequence[Row]) -> Iterator[str]:
-    yield "| simulated accounts | elevated a 1,000 (95% bound) | high a 1,000 (95% bound) |"
-    yield "|---|---:|---:|"
+    yield "| simulated accounts | low a 1,000 (95% bound) | elevated | high |"
+    yield "|---|---:|---:|---:|"
     for row in rows:
-        cells = (f"{1000 * n / row.accounts:.1f} ({1000 * upper_bound(n, row.accounts):.1f})" for n in (row.nudged, row.high))
+        cells = (f"{1000 * n / row.accounts:.1f} ({1000 * upper_bound(n, row.accounts):.1f})" for n in row.reached)
         yield f"| {row.name} | {' | '.join(cells)} |"
 
 

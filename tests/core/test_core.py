@@ -17,6 +17,8 @@ from nightlight.core.event import (
     KINDS,
     AgeBand,
     Assurance,
+    ContactOutcome,
+    ContactRequest,
     Event,
     EventBase,
     MediaScreened,
@@ -48,6 +50,24 @@ def test_without_content_nothing_a_person_made_is_left_and_the_rest_is(event: Ev
     assert without_content(bare) == bare
     if isinstance(event, MediaScreened):
         assert bare == MediaScreened(**{name: getattr(event, name) for name in EventBase.__struct_fields__})
+
+
+def test_a_request_that_nobody_answered_is_told_from_one_that_was_declined() -> None:
+    wire = b'{"kind":"contact_request","id":"e","at":"2025-06-01T12:00:00Z","actor":{"account":"a"},"outcome":"ignored"}'
+    event = msgspec.json.decode(wire, type=Event)
+    assert isinstance(event, ContactRequest)
+    assert event.outcome is ContactOutcome.IGNORED
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(event), type=Event) == event
+
+
+def test_a_request_from_before_there_was_ignored_has_the_bytes_it_had() -> None:
+    """Bodies are compared by them, and stored events are read back by them."""
+    at = datetime(2025, 6, 1, 12, tzinfo=UTC)
+    event = ContactRequest(id="e", at=at, actor=Party(account="a"), outcome=ContactOutcome.DECLINED)
+    assert msgspec.json.encode(event) == (
+        b'{"kind":"contact_request","id":"e","at":"2025-06-01T12:00:00Z","actor":{"account":"a","age_band":"unknown","assurance":"none",'
+        b'"account_age_days":null,"place":null},"targets":[],"relation":"unknown","channel":null,"outcome":"declined","mutual_contacts":null}'
+    )
 
 
 def test_kinds_are_the_tags() -> None:

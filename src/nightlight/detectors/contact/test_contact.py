@@ -180,7 +180,7 @@ def test_another_part_never_lowers_belief(parts: list[tuple[str, float]], more: 
     assert belief([*before, Part(*more, "x")]) >= belief(before)
 
 
-RISKY = (
+RISKY: tuple[tuple[type[EventBase], dict[str, Any]], ...] = (
     (ContactRequest, {}),
     (ContactRequest, {"outcome": DECLINED}),
     (ContactRequest, {"outcome": BLOCKED}),

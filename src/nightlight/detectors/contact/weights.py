@@ -1,5 +1,5 @@
 """What each kind of conduct is worth. Chosen so that scores fall on the levels' scale, checked on the folder's examples and on invented
-populations (`simulation.py`); not measured on real accounts.
+populations (`benchmarks/contact.py`); not measured on real accounts.
 
 Which conduct counts is from the sources: fan-out of contact requests to minors, many of them declined (Thorn/NCMEC 2024, WeProtect
 2023); blocked by minors, new account, no mutual contacts (Meta 2022, 2024); gifts and game currency (Whittle 2013, WeProtect 2023);
