@@ -156,6 +156,8 @@ class Contact(BaseDetector):
             # A refusal by somebody whom one knows says little; a block, and asking again, say the same of anybody.
             value = weight if grade == 3 else weight * deed.closeness * (0.3 if grade == 1 else 1.0)
             self._fact(facts, deed.event, asker, target, "blocked" if grade == 3 else "refused", value)
+            if not side.asked:  # the request itself was not reported, or in another channel
+                self._fact(facts, deed.event, asker, target, "approached", weight * deed.closeness)
         return new
 
     def _tell(self, side: Side, before: Side, theirs: Side, deed: Deed, actor: Party, target: Party, facts: list[Fact]) -> Side:

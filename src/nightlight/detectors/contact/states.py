@@ -82,7 +82,9 @@ class Side(Struct, frozen=True, array_like=True):
     def known(self, role: float, toward: float, aged: bool) -> Side:
         if role <= self.role and toward <= self.toward and self.aged >= aged:
             return self
-        return replace(self, role=max(self.role, role), toward=max(self.toward, toward), aged=self.aged or aged)
+        # What was held back while no age was known was never said.
+        said = self.said if self.aged or not aged else 0.0
+        return replace(self, role=max(self.role, role), toward=max(self.toward, toward), aged=self.aged or aged, said=said)
 
     def believed(self, at: float) -> float:
         """The highest score given, as it counts at that time; a clock that ran backwards counts as no time at all."""

@@ -272,6 +272,25 @@ def test_what_was_done_before_an_age_was_known_counts_once_it_is() -> None:
     assert before.ask(known).fold().peak() >= ELEVATED
 
 
+def test_what_was_held_back_is_said_as_soon_as_an_age_is_known_even_where_the_score_is_no_higher() -> None:
+    unknown = Party(account="vell")
+    said = structs.replace(unknown, age_band=AgeBand.A13_15, assurance=Assurance.SELF_DECLARED)
+    script, other = Script(unknown), Party(account="brin")
+    script.do(Message, other).do(Follow, other).do(Gift, other).do(Reward, other)
+    script.ask(other).ask(other, BLOCKED).ask(other).ask(other).do(MediaScreened, other)
+    assert script.fold().peak() == 0.0
+    script.me = said
+    assert script.do(Message, other, after=0.0).fold().peak() >= LOW
+
+
+def test_a_refusal_whose_request_was_not_reported_is_an_approach_all_the_same() -> None:
+    script = Script()
+    for number in range(6):
+        script.ask(child(number), DECLINED)
+    assert script.fold().summaries["vell"].values["contact.people_day"] == 6.0
+    assert script.fold().summaries["vell"].values["contact.approaches_day"] > 5.0
+
+
 def test_among_assured_adults_nothing_is_remembered() -> None:
     grown = Party(account="bree", age_band=AgeBand.ADULT, assurance=Assurance.VERIFIED)
     assert Script().ask(grown).ask(grown, BLOCKED).ask(grown).do(Gift, grown).fold().states == {}
