@@ -2,9 +2,9 @@
 
 `{"conversation": "c1", "source": "where it is from", "label": 0, "messages": [{"at": 33240, "author": "a", "text": "..."}]}`
 
-`label` 1 marks a conversation that holds risk. `at` is seconds from the start of the day. A message may also carry `role` (`adult`,
-`minor` or `unknown`: its author's) and `to` (an account, or a list of them). Real corpora have bad lines; each is reported by its
-number, and the others are read.
+`label` 1 marks a conversation that holds risk. `at` is seconds from the start of the day. A conversation may say its `language` (`en`,
+`es-MX`). A message may also carry `role` (`adult`, `minor` or `unknown`: its author's), `to` (an account, or a list of them) and
+`marked` (annotators found this line telling). Real corpora have bad lines; each is reported by its number, and the others are read.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, BinaryIO, cast
 
 import msgspec
 from msgspec import Meta, Struct
@@ -48,6 +48,7 @@ class Line(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     text: Text
     role: Role = Role.UNKNOWN
     to: Id | Annotated[tuple[Id, ...], Meta(max_length=MAX_TARGETS)] | None = None
+    marked: bool = False
 
 
 class Conversation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -55,6 +56,8 @@ class Conversation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     source: Annotated[str, Meta(min_length=1, max_length=200)]
     label: Annotated[int, Meta(ge=0, le=1)]
     messages: Annotated[tuple[Line, ...], Meta(min_length=1)]
+    language: Annotated[str, Meta(pattern=r"^[a-z]{2,3}(-[A-Za-z0-9]{1,8})*\Z", max_length=35)] | None = None
+    """A BCP 47 tag."""
 
     @property
     def positive(self) -> bool:
@@ -82,10 +85,15 @@ def stream(path: Path) -> Iterator[Conversation | BadLine]:
     return (found for _, found in _numbered(path))
 
 
+def opened(path: Path) -> BinaryIO:
+    """The file's bytes, decompressed where its name ends in `.gz`. Raises OSError."""
+    return cast(BinaryIO, gzip.open(path, "rb")) if path.suffix == ".gz" else path.open("rb")
+
+
 def _numbered(path: Path) -> Iterator[tuple[int, Conversation | BadLine]]:
     decoder = msgspec.json.Decoder(Conversation)
     number = 0
-    with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+    with opened(path) as file:
         while True:
             number += 1
             try:

@@ -1,0 +1,67 @@
+"""How sure the figures are: exact bounds on a rate, and bootstrap intervals over conversations."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from nightlight.kit.evaluate.outcome import Columns
+
+CONFIDENCE = 0.95
+Interval = tuple[float, float]
+
+
+def bootstrap(
+    parts: Mapping[str, Columns], figures: Callable[[Columns], Mapping[str, float | None]], resamples: int, seed: int
+) -> dict[str, Interval]:
+    """95% percentile intervals by figure, of the parts together; each resample draws as many conversations from each part as it has.
+
+    Conversations, not messages, are drawn: the messages of one are no independent witnesses. A resample in which a figure has nothing
+    to divide by is left out of that figure's interval. The same seed gives the same intervals, whatever the order of the parts.
+    """
+    seen: dict[str, list[float]] = {}
+    draws = {name: np.random.default_rng((seed, zlib.crc32(name.encode()))) for name in sorted(parts)}
+    for _ in range(resamples if any(map(len, parts.values())) else 0):
+        drawn = Columns.joined([parts[name].rows(rng.integers(0, len(parts[name]), len(parts[name]))) for name, rng in draws.items()])
+        for figure, value in figures(drawn).items():
+            if value is not None:
+                seen.setdefault(figure, []).append(value)
+    tail = 100 * (1 - CONFIDENCE) / 2
+    return {figure: _ends(values, tail) for figure, values in seen.items()}
+
+
+def _ends(values: list[float], tail: float) -> Interval:
+    low, high = np.percentile(values, [tail, 100 - tail])
+    return float(low), float(high)
+
+
+def upper_bound(count: int, of: int) -> float:
+    """The rate that `count` in `of` does not exceed with 95% confidence, one-sided. Raises ValueError unless 0 <= count <= of, of > 0."""
+    if not 0 <= count <= of or of == 0:
+        raise ValueError(f"{count} of {of}")
+    if count == 0:
+        return min(1.0, 3 / of)
+    if count == of:
+        return 1.0
+    low, high = count / of, 1.0
+    for _ in range(60):  # the chance of so few falls as the rate rises: halve the interval until a double cannot tell
+        middle = (low + high) / 2
+        if _chance_of_at_most(count, of, middle) > 1 - CONFIDENCE:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+def _chance_of_at_most(count: int, of: int, rate: float) -> float:
+    """Of a binomial: computed with logarithms, as the powers would underflow."""
+    if rate >= 1.0:
+        return 0.0
+    total = math.lgamma(of + 1)
+    return math.fsum(
+        math.exp(total - math.lgamma(k + 1) - math.lgamma(of - k + 1) + k * math.log(rate) + (of - k) * math.log1p(-rate))
+        for k in range(count + 1)
+    )
