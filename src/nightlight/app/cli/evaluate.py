@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,48 +18,88 @@ def conversations(
     files: Annotated[list[Path], typer.Argument(help="Corpora in JSON lines, gzipped or not.")],
     threshold: Annotated[float | None, typer.Option(min=0, max=1, help="Score that alarms.", show_default="the level high")] = None,
     detector: Annotated[list[str] | None, typer.Option(help="Only these; may be repeated.", show_default="all")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for report.json and the plots.")] = None,
+    scores: Annotated[Path | None, typer.Option(help="File for the running risk of each conversation, one a line.")] = None,
+    messages_per_day: Annotated[float | None, typer.Option(min=0, help="Volume to reckon reviewer hours for.")] = None,
+    minutes_per_case: Annotated[float, typer.Option(min=0, help="Minutes a false alarm takes.")] = 10.0,
+    resamples: Annotated[int, typer.Option(min=0, max=100_000, help="Bootstrap resamples; 0: no intervals.")] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="Of the bootstrap.")] = 0,
+    jobs: Annotated[int, typer.Option(min=1, max=256, help="Processes that score.")] = 1,
     as_json: Json = False,
 ) -> None:
-    """Score labelled conversations with every detector, fused as the service fuses them, by source.
+    """Score labelled conversations with every detector, fused as the service fuses them, by source and by language.
 
     Lines that cannot be read are reported by number and the others are used; the exit code is then 2.
     """
-    from nightlight.app.scoring import scorer
+    from nightlight.app.cli.evaluation import Options, Reader, report, run, show
+    from nightlight.app.scoring import Scoring
     from nightlight.app.settings import home_folder, load
     from nightlight.core.harm import Level
     from nightlight.detectors import discover
-    from nightlight.kit.evaluate import evaluate
+    from nightlight.kit.evaluate import Evaluator
 
     levels = load(home_folder()).levels
     found = discover().detectors
     chosen = {name: found[name] for name in detector or found if name in found}
     if unknown := set(detector or ()) - set(found):
         raise typer.BadParameter(f"no detector is called {', '.join(sorted(unknown))}; there are {', '.join(sorted(found))}")
-    reader = _Reader(files)
-    at = levels[Level.HIGH] if threshold is None else threshold
-    result = evaluate(progress(reader, None, "scoring"), scorer(chosen, levels), at)
+    options = Options(files=files, out=out, scores=scores, messages_per_day=messages_per_day, minutes_per_case=minutes_per_case)
+    evaluator = Evaluator(
+        levels[Level.HIGH] if threshold is None else threshold,
+        resamples=resamples,
+        seed=seed,
+        messages_per_day=messages_per_day,
+        minutes_per_case=minutes_per_case,
+    )
+    reader, scoring = Reader(files), Scoring(chosen, levels, jobs=jobs)
+    run(progress(scoring.over(reader), None, "scoring"), evaluator, options)
+    result = evaluator.finish()
+    whole = report(result, options, chosen, reader.bad, scoring.failures)
+    if out is not None:
+        from nightlight.app.cli.evaluation import write
+
+        write(out, whole, evaluator, result)
     if as_json:
-        emit({"threshold": result.threshold, "sources": {s.source: s for s in result.sources}, "pooled": result.overall})
+        emit(whole)
     else:
-        rows = [
-            (s.source, s.conversations, s.positives, *map(_n, (s.recall, s.precision, s.false_positive_rate, s.false_positive_rate_bound)))
-            for s in (*result.sources, result.overall)
-        ]
-        alerts = [(_n(s.median_messages_to_alert), _n(s.alarms_per_1000_messages)) for s in (*result.sources, result.overall)]
-        headings = (
-            "SOURCE",
-            "CONVERSATIONS",
-            "POSITIVE",
-            "RECALL",
-            "PRECISION",
-            "FALSE",
-            "AT MOST (95%)",
-            "MESSAGES TO ALERT",
-            "ALARMS/1000",
-        )
-        table(headings, [(*row, *alert) for row, alert in zip(rows, alerts, strict=True)])
-        typer.echo(f"Alarm at score {result.threshold:.2f}, uncalibrated.")
+        show(result, options)
+    if scoring.failures:
+        failed = ", ".join(f"{name} on {n}" for name, n in sorted(scoring.failures.items()))
+        typer.secho(f"Messages on which a part failed, so that the scores lack what it would have said: {failed}", err=True, fg="red")
+        raise typer.Exit(Exit.FOUND)
     if reader.bad:
+        raise typer.Exit(Exit.USAGE)
+
+
+class Corpus(StrEnum):
+    PAN_2012 = "pan2012"
+
+
+@app.command()
+def convert(
+    corpus: Annotated[Corpus, typer.Argument(help="What it is.")],
+    file: Annotated[Path, typer.Argument(help="The XML of the conversations, gzipped or not.")],
+    out: Annotated[Path, typer.Option(help="JSON lines to write, compressed where the name ends in .gz.")],
+    predators: Annotated[Path, typer.Option(help="The list of predators' author ids.")],
+    lines: Annotated[Path | None, typer.Option(help="The list of lines that annotators found telling.")] = None,
+    source: Annotated[str, typer.Option(help="Name of the source in the figures.")] = "pan2012",
+    language: Annotated[str, typer.Option(help="Of its conversations.")] = "en",
+) -> None:
+    """Turn a research corpus into the JSON lines that `evaluate conversations` and `train` read.
+
+    Conversations that cannot be read are reported by the line they begin on and the others are converted; the exit code is then 2.
+    """
+    from nightlight.app.cli.evaluation import there, written
+    from nightlight.kit import pan
+
+    with there():
+        listed = pan.predators(predators)
+        marked = pan.marked_lines(lines) if lines is not None else None
+        done, positives, bad = written(
+            progress(pan.read(file, listed, marked, source=source, language=language), None, "reading"), file, out
+        )
+    typer.echo(f"{done} conversations, {positives} of them with a listed author")
+    if bad:
         raise typer.Exit(Exit.USAGE)
 
 
@@ -118,29 +158,3 @@ def detectors(as_json: Json = False) -> None:
 
 def _card(card: Any) -> tuple[str, ...]:
     return card.name, card.version, ", ".join(h.value for h in card.harms), ", ".join(card.languages), card.summary
-
-
-def _n(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3g}"
-
-
-class _Reader:
-    """The conversations of several files; a line that cannot be read is said and counted."""
-
-    def __init__(self, files: list[Path]) -> None:
-        self._files, self.bad = files, 0
-
-    def __iter__(self) -> Iterator[Any]:
-        from nightlight.kit.corpus import BadLine, stream
-
-        for file in self._files:
-            try:
-                for one in stream(file):
-                    if isinstance(one, BadLine):
-                        self.bad += 1
-                        typer.secho(f"{file}:{one.line}: {one.reason}", err=True, fg="yellow")
-                    else:
-                        yield one
-            except OSError as error:
-                typer.secho(f"nightlight: {file}: {error.strerror}", err=True, fg="red")
-                raise typer.Exit(Exit.NOT_FOUND) from None
