@@ -95,7 +95,7 @@ class _Raw(Struct):
 def _wire(raw: _Message, marked: bool) -> dict[str, object]:
     # The corpus escapes twice: once for XML, once for the web pages that it was made of.
     text = html.unescape(raw.text)[:MAX_TEXT].replace("\0", "\ufffd")
-    return {"at": _seconds(raw.time.strip()), "author": raw.author.strip(), "text": text, "marked": marked}
+    return {"at": _seconds(raw.time), "author": raw.author, "text": text, "marked": marked}
 
 
 def _seconds(time: str) -> object:
@@ -170,7 +170,8 @@ class _Reader:
 
     def _end(self, name: str) -> None:
         if name == self._field and self._message is not None:
-            setattr(self._message, name, "".join(self._words))
+            said = "".join(self._words)
+            setattr(self._message, name, said if name == "text" else said.strip())
             self._field = None
         elif name == "message" and self._message is not None and self._conversation is not None:
             self._conversation.messages.append(self._message)

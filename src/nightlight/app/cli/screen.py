@@ -24,16 +24,19 @@ def screen(
     place: Annotated[
         str | None, typer.Option(help="Place of parties for whom the file gives none, such as GB.", envvar="NIGHTLIGHT_PLACE")
     ] = None,
+    follow: Annotated[bool, typer.Option("--follow", help="Read a pipe until it closes, and print alerts as they come.")] = False,
     as_json: Json = False,
 ) -> None:
     """Decide about every event of a file, in order, and keep what was decided in the home folder.
 
     A line that is not a valid event is reported with its number and the others are processed; the exit code is then 2.
+    With --follow a line may also be {"at", "author", "text", "conversation"}, and only what is to be acted on is printed.
     """
+    if follow:
+        _follow(file, place, as_json)
+        return
     lines = sys.stdin.buffer.read().splitlines() if str(file) == "-" else _read(file)
-    from nightlight.core.decision import Allow
-
-    bad = unread = 0
+    bad = unlooked = 0
     levels: Counter[str] = Counter()
     actions: Counter[str] = Counter()
     with opened(engine=True, place=place) as nightlight:
@@ -44,24 +47,67 @@ def screen(
                 continue
             levels[answer.decision.level.value] += 1
             actions.update(str(action.__struct_config__.tag) for action in answer.decision.actions)
-            unread += not any(cell.startswith(("content", "reported")) and cell.endswith("permitted") for cell in answer.decision.gate)
+            unlooked += unread(answer.decision)
             if as_json:
                 emit(answer.decision)
-            elif any(not isinstance(action, Allow) for action in answer.decision.actions):
-                _explain(answer.decision)
+            elif acted_on(answer.decision):
+                explain(answer.decision)
     if not as_json:
         typer.echo(f"{sum(levels.values())} events decided: " + (", ".join(f"{n} {level}" for level, n in levels.most_common()) or "none"))
         typer.echo("actions: " + (", ".join(f"{n} {action}" for action, n in actions.most_common()) or "none"))
         typer.echo("Scores are uncalibrated: levels begin where `levels` in nightlight.toml says.")
-    if unread:
+    _say_unread(unlooked)
+    if bad:
+        raise typer.Exit(Exit.USAGE)
+
+
+def _follow(file: Path, place: str | None, as_json: bool) -> None:
+    """Until the pipe closes, or until we are told to stop: both are ends, not failures."""
+    import os
+    import signal
+
+    from nightlight.app.cli.follow import Follower
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        descriptor = sys.stdin.fileno() if str(file) == "-" else os.open(file, os.O_RDONLY)
+    except OSError as error:
+        typer.secho(f"nightlight: {file}: {error.strerror}", err=True, fg="red")
+        raise typer.Exit(Exit.NOT_FOUND) from None
+    stopped = False
+    with opened(engine=True, place=place) as nightlight:
+        follower = Follower(nightlight, as_json=as_json)
+        try:
+            follower.follow(descriptor)
+        except KeyboardInterrupt:
+            stopped = True
+    told = f"{follower.decided} events decided, {follower.alerts} alerts, {follower.bad} lines refused"
+    typer.secho(told + (", stopped" if stopped else ""), err=True)
+    _say_unread(follower.unread)
+    if follower.bad and not stopped:
+        raise typer.Exit(Exit.USAGE)
+
+
+def _say_unread(events: int) -> None:
+    if events:
         typer.secho(
-            f"{unread} events were not looked at: the jurisdiction gate permits no scanning where their parties are, or their place is "
+            f"{events} events were not looked at: the jurisdiction gate permits no scanning where their parties are, or their place is "
             "unknown. See `gate` in each decision; --place says where parties are for whom the file gives none.",
             err=True,
             fg="yellow",
         )
-    if bad:
-        raise typer.Exit(Exit.USAGE)
+
+
+def unread(decision: Any) -> bool:
+    """Whether the gate let nobody look at the event's content."""
+    return not any(cell.startswith(("content", "reported")) and cell.endswith("permitted") for cell in decision.gate)
+
+
+def acted_on(decision: Any) -> bool:
+    """Whether there is more to do than to let it pass."""
+    from nightlight.core.decision import Allow
+
+    return any(not isinstance(action, Allow) for action in decision.actions)
 
 
 def _read(file: Path) -> list[bytes]:
@@ -79,7 +125,7 @@ def _answers(nightlight: Nightlight, lines: list[bytes]) -> Iterator[Any]:
     def settle(waiting: list[tuple[int, EventBase]]) -> Iterator[Any]:
         answers = nightlight.events.submit_many([event for _, event in waiting]).result()
         for (number, _), answer in zip(waiting, answers, strict=True):
-            yield _refused(number, answer) if isinstance(answer, NightlightError) else answer
+            yield refused(number, answer) if isinstance(answer, NightlightError) else answer
 
     waiting: list[tuple[int, EventBase]] = []
     for number, line in progress(enumerate(lines, 1), len(lines), "screening"):
@@ -90,22 +136,22 @@ def _answers(nightlight: Nightlight, lines: list[bytes]) -> Iterator[Any]:
         except NightlightError as error:
             yield from settle(waiting)
             waiting = []
-            yield _refused(number, error)
+            yield refused(number, error)
         if len(waiting) >= CHUNK:
             yield from settle(waiting)
             waiting = []
     yield from settle(waiting)
 
 
-def _refused(number: int, error: Any) -> str:
+def refused(number: int, error: Any) -> str:
     where = f" {error.field}:" if error.field else ""
     return f"line {number}:{where} {error.message}"
 
 
-def _explain(decision: Any) -> None:
+def explain(decision: Any, where: str = "") -> None:
     harms = ", ".join(harm.value for harm in decision.harms)
     actions = ", ".join(str(action.__struct_config__.tag) for action in decision.actions)
-    typer.secho(f"{decision.event_id}  {decision.level.value}  {harms}", bold=True)
+    typer.secho(f"{where or decision.event_id}  {decision.level.value}  {harms}", bold=True)
     typer.echo(f"    actions: {actions}")
     for reason in decision.reasons:
         typer.echo(f"    because: {reason}")

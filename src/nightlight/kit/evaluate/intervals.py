@@ -46,22 +46,13 @@ def upper_bound(count: int, of: int) -> float:
         return min(1.0, 3 / of)
     if count == of:
         return 1.0
+    ks = np.arange(count + 1, dtype=float)
+    ways = np.concatenate(([0.0], np.cumsum(np.log((of - ks[:-1]) / ks[1:]))))  # logarithms of `of` choose k: the powers would underflow
     low, high = count / of, 1.0
     for _ in range(60):  # the chance of so few falls as the rate rises: halve the interval until a double cannot tell
         middle = (low + high) / 2
-        if _chance_of_at_most(count, of, middle) > 1 - CONFIDENCE:
+        if middle < 1.0 and float(np.exp(ways + ks * math.log(middle) + (of - ks) * math.log1p(-middle)).sum()) > 1 - CONFIDENCE:
             low = middle
         else:
             high = middle
     return high
-
-
-def _chance_of_at_most(count: int, of: int, rate: float) -> float:
-    """Of a binomial: computed with logarithms, as the powers would underflow."""
-    if rate >= 1.0:
-        return 0.0
-    total = math.lgamma(of + 1)
-    return math.fsum(
-        math.exp(total - math.lgamma(k + 1) - math.lgamma(of - k + 1) + k * math.log(rate) + (of - k) * math.log1p(-rate))
-        for k in range(count + 1)
-    )
