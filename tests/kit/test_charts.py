@@ -64,7 +64,6 @@ def test_a_bar_is_as_long_as_its_value() -> None:
 def test_names_cannot_add_markup() -> None:
     svg = bars('<script>"', "&", "x", [Bar(name="<script>alert(1)</script>", value=1, note="\x00\ud800")])
     assert "<script" not in svg
-    assert "<script>alert(1)</script>"[:27] + "…" not in svg
     assert any(text.startswith("<script>alert") for text in texts(svg))
 
 

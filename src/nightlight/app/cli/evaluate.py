@@ -62,7 +62,7 @@ def conversations(
     if as_json:
         emit(whole)
     else:
-        show(result, options)
+        show(result, options, chosen)
     if scoring.failures:
         failed = ", ".join(f"{name} on {n}" for name, n in sorted(scoring.failures.items()))
         typer.secho(f"Messages on which a part failed, so that the scores lack what it would have said: {failed}", err=True, fg="red")

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from nightlight.app.cli.common import Exit, table
 from nightlight.app.scoring import Scores
-from nightlight.core.detect import Detector
+from nightlight.core.detect import Card, Detector
 from nightlight.core.errors import Invalid
 from nightlight.kit.corpus import BadLine, Conversation, stream
 from nightlight.kit.evaluate import Evaluation, Evaluator, Figures
@@ -94,7 +94,7 @@ def run(scored: Iterable[Scores], evaluator: Evaluator, options: Options) -> Non
 def written(found: Iterable[Conversation | BadLine], source: Path, out: Path) -> tuple[int, int, int]:
     """Writes conversations as JSON lines: how many, how many positive, and how many could not be read.
 
-    The file appears whole or not at all.
+    The file appears when all is read, or not at all.
     """
     _never_over([source], out)
     done = positives = bad = 0
@@ -108,7 +108,8 @@ def written(found: Iterable[Conversation | BadLine], source: Path, out: Path) ->
                     continue
                 file.write(msgspec.json.encode(one) + b"\n")
                 done, positives = done + 1, positives + one.positive
-        partial.replace(out)
+        if done:
+            partial.replace(out)
     finally:
         partial.unlink(missing_ok=True)
     return done, positives, bad
@@ -126,12 +127,22 @@ def report(
     return {
         **msgspec.to_builtins(result),
         "calibrated": False,
+        "languages_supported": supported(result.languages, detectors),
         "detectors": {name: detector.card.version for name, detector in detectors.items()},
         "messages_per_day": options.messages_per_day,
         "minutes_per_case": options.minutes_per_case,
         "bad_lines": bad_lines,
         "failures": dict(failures),
     }
+
+
+def supported(languages: Iterable[str], detectors: Mapping[str, Detector]) -> dict[str, list[str]]:
+    """By language, the detectors whose cards say that they read it, in whatever country."""
+
+    def reads(card: Card, language: str) -> bool:
+        return "any" in card.languages or language.partition("-")[0] in {spoken.partition("-")[0] for spoken in card.languages}
+
+    return {language: [name for name, one in detectors.items() if reads(one.card, language)] for language in languages}
 
 
 def write(folder: Path, whole: Mapping[str, Any], evaluator: Evaluator, result: Evaluation) -> None:
@@ -143,7 +154,7 @@ def write(folder: Path, whole: Mapping[str, Any], evaluator: Evaluator, result: 
             (folder / name).write_text(svg, "utf-8")
 
 
-def show(result: Evaluation, options: Options) -> None:
+def show(result: Evaluation, options: Options, detectors: Mapping[str, Detector]) -> None:
     """The tables for people: what was found and how soon, and what it costs."""
     rows = [*result.sources.items(), *((f"language {name}", f) for name, f in result.languages.items()), ("all", result.pooled)]
     found = [
@@ -168,6 +179,8 @@ def show(result: Evaluation, options: Options) -> None:
     rates = ("RECALL AT 1%", "0.1%", "0.01%")
     table(("SOURCE", "BENIGN", "FALSE", "AT MOST (95%)", "ALARMS/1000", *rates, *hours), costs)
     typer.echo(f"\nAlarm at score {result.threshold:.2f}, uncalibrated.")
+    if unread := [name for name, by in supported(result.languages, detectors).items() if not by]:
+        typer.echo(f"No detector says that it reads {', '.join(unread)}: not finding anything there means nothing.")
     benign = result.pooled.conversations - result.pooled.positives
     if 0 < benign < 30_000:
         typer.echo(f"{benign} benign conversations cannot show a rate below {min(1.0, 3 / benign):.2g}: recall at lower ones is a guess.")
