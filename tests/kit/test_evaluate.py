@@ -17,9 +17,9 @@ from nightlight.core.event import EventBase
 from nightlight.kit.corpus import Conversation, Line, to_events
 from nightlight.kit.evaluate import Evaluation, Evaluator, evaluate, upper_bound
 from nightlight.kit.evaluate.costs import HALF_PENALTY, late_cost, penalty
-from nightlight.kit.evaluate.figures import RATES, RESAMPLED
 from nightlight.kit.evaluate.plots import precision_recall
 from nightlight.kit.evaluate.traces import LONGEST, Traces
+from nightlight.kit.evaluate.weighed import RATES, RESAMPLED, Weighed
 from tests.kit import slow_figures as slow
 
 
@@ -202,15 +202,25 @@ def test_every_figure_against_its_slow_twin(sources: dict[str, list[slow.Row]], 
 
 @given(st.lists(ROWS, min_size=1, max_size=60), st.sampled_from([0.0, 0.05, 0.1, 0.25, 0.5, 1.0]))
 def test_recall_at_a_rate_against_every_threshold(rows: list[slow.Row], rate: float) -> None:
-    from nightlight.kit.evaluate.figures import recall_at
-
-    assert close(recall_at(gathered({"s": rows}, 0.5).columns()["s"], rate)[0], slow.recall_at(rows, rate))
+    once = np.ones(len(rows), dtype=np.int64)
+    assert close(Weighed(gathered({"s": rows}, 0.5).columns()["s"]).recall_at(rate, once)[0], slow.recall_at(rows, rate))
 
 
 @given(st.lists(ROWS, min_size=1, max_size=40))
 def test_the_curve_holds_every_threshold(rows: list[slow.Row]) -> None:
     assume(any(row.label for row in rows))
     assert set(precision_recall(gathered({"s": rows}, 0.5).columns()["s"])) == slow.precision_recall(rows)
+
+
+@given(st.lists(st.tuples(ROWS, st.integers(0, 3)), min_size=1, max_size=30), GRID)
+def test_a_weight_is_so_many_copies(weighted: list[tuple[slow.Row, int]], threshold: float) -> None:
+    columns = gathered({"s": [row for row, _ in weighted]}, threshold).columns()["s"]
+    found = Weighed(columns).all(np.array([weight for _, weight in weighted]))
+    copies = [row for row, weight in weighted for _ in range(weight)]
+    assume(copies)
+    expected = slow.figures(copies, threshold) | {f"recall_at_fpr.{key}": slow.recall_at(copies, rate) for key, rate in RATES.items()}
+    for name, value in found.items():
+        assert close(value, expected.get(name)), name
 
 
 @settings(max_examples=15)

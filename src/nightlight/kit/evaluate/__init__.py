@@ -14,10 +14,11 @@ from msgspec import Struct, structs
 
 from nightlight.core.event import EventBase
 from nightlight.kit.corpus import Conversation, to_events
-from nightlight.kit.evaluate.figures import RATES, Figures, figures, recall_at, threshold_at, weighed
+from nightlight.kit.evaluate.figures import Figures, figures
 from nightlight.kit.evaluate.intervals import bootstrap, upper_bound
 from nightlight.kit.evaluate.outcome import Columns, Gathered, Outcome, outcome
 from nightlight.kit.evaluate.traces import Traces
+from nightlight.kit.evaluate.weighed import RATES, Weighed
 
 __all__ = ["Columns", "Evaluation", "Evaluator", "Figures", "Outcome", "Scorer", "evaluate", "upper_bound"]
 
@@ -94,8 +95,10 @@ class Evaluator:
     def _figures(self, parts: dict[str, Columns]) -> Figures:
         messages_per_day, minutes_per_case = self._volume
         together = Columns.joined(list(parts.values()))
-        found = figures(together, messages_per_day=messages_per_day, minutes_per_case=minutes_per_case)
-        return structs.replace(found, intervals=bootstrap(parts, _all_weighed, self.resamples, self.seed))
+        weighed = Weighed(together)
+        found = figures(together, weighed, messages_per_day=messages_per_day, minutes_per_case=minutes_per_case)
+        sizes = {name: len(part) for name, part in parts.items()}
+        return structs.replace(found, intervals=bootstrap(sizes, weighed.all, self.resamples, self.seed))
 
 
 def evaluate(conversations: Iterable[Conversation], score: Scorer, threshold: float, *, resamples: int = RESAMPLES) -> Evaluation:
@@ -107,14 +110,11 @@ def evaluate(conversations: Iterable[Conversation], score: Scorer, threshold: fl
     return evaluator.finish()
 
 
-def _all_weighed(columns: Columns) -> dict[str, float | None]:
-    return weighed(columns) | {f"recall_at_fpr.{key}": recall_at(columns, rate)[0] for key, rate in RATES.items()}
-
-
 def _of_every_source(sources: dict[str, Columns]) -> dict[str, float | None]:
     everything = Columns.joined(list(sources.values()))
     peaks = everything.peak[everything.positive]
     if len(peaks) in (0, len(everything)):
         return dict.fromkeys(RATES)
-    above = {key: max(threshold_at(part, rate) for part in sources.values()) for key, rate in RATES.items()}
+    weighed = [Weighed(part) for part in sources.values()]
+    above = {key: max(part.threshold_at(rate) for part in weighed) for key, rate in RATES.items()}
     return {key: float((peaks > least).mean()) for key, least in above.items()}

@@ -7,26 +7,26 @@ import zlib
 from collections.abc import Callable, Mapping
 
 import numpy as np
-
-from nightlight.kit.evaluate.outcome import Columns
+import numpy.typing as npt
 
 CONFIDENCE = 0.95
 Interval = tuple[float, float]
+Figures = Callable[[npt.NDArray[np.int64]], Mapping[str, float | None]]
+"""How often each conversation counts, to the figures by name."""
 
 
-def bootstrap(
-    parts: Mapping[str, Columns], figures: Callable[[Columns], Mapping[str, float | None]], resamples: int, seed: int
-) -> dict[str, Interval]:
+def bootstrap(sizes: Mapping[str, int], figures: Figures, resamples: int, seed: int) -> dict[str, Interval]:
     """95% percentile intervals by figure, of the parts together; each resample draws as many conversations from each part as it has.
 
-    Conversations, not messages, are drawn: the messages of one are no independent witnesses. A resample in which a figure has nothing
-    to divide by is left out of that figure's interval. The same seed gives the same intervals, whatever the order of the parts.
+    `sizes`: conversations of each part, whose rows stand in this order. Conversations, not messages, are drawn: the messages of one are
+    no independent witnesses. A resample in which a figure has nothing to divide by is left out of that figure's interval. A part is
+    drawn in the same way whatever stands beside it.
     """
     seen: dict[str, list[float]] = {}
-    draws = {name: np.random.default_rng((seed, zlib.crc32(name.encode()))) for name in sorted(parts)}
-    for _ in range(resamples if any(map(len, parts.values())) else 0):
-        drawn = Columns.joined([parts[name].rows(rng.integers(0, len(parts[name]), len(parts[name]))) for name, rng in draws.items()])
-        for figure, value in figures(drawn).items():
+    draws = [(size, np.random.default_rng((seed, zlib.crc32(name.encode())))) for name, size in sizes.items()]
+    for _ in range(resamples if any(sizes.values()) else 0):
+        weights = np.concatenate([np.bincount(rng.integers(0, size, size), minlength=size) for size, rng in draws])
+        for figure, value in figures(weights).items():
             if value is not None:
                 seen.setdefault(figure, []).append(value)
     tail = 100 * (1 - CONFIDENCE) / 2
