@@ -14,7 +14,7 @@ from nightlight.app.scoring import LiveScorer, Scoring
 from nightlight.core.assessment import DEFAULT_LEVELS, Assessment
 from nightlight.core.detect import BaseDetector, Card, Detector, Key, Observation
 from nightlight.core.event import EventBase
-from nightlight.core.features import Features, Sense
+from nightlight.core.features import Features, Sense, TextFeatures
 from nightlight.core.harm import Harm
 from nightlight.core.signal import Subject
 from nightlight.detectors import discover
@@ -120,3 +120,27 @@ def test_costly_senses_run_only_where_they_are_wanted(monkeypatch: pytest.Monkey
     monkeypatch.setattr(scoring, "sensors", lambda _index: [counting])
     LiveScorer({"breaking": Breaking()}, DEFAULT_LEVELS)(list(to_events(talk("a", ("x", "look", "y")))))
     assert counting.read == ["look"]
+
+
+class Tailing:
+    sense = Sense.TEXT
+    costly = False
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, str]] = []
+
+    def applies(self, event: EventBase) -> bool:
+        return True
+
+    def batch(self, inputs: Sequence[Any]) -> list[Features]:
+        self.seen += [(one.event.content, one.tail) for one in inputs]
+        return [Features(text=TextFeatures(tail=one.event.content)) for one in inputs]
+
+
+def test_each_author_is_read_with_the_end_of_what_they_wrote_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    tailing = Tailing()
+    monkeypatch.setattr(scoring, "sensors", lambda _index: [tailing])
+    score = LiveScorer({"breaking": Breaking()}, DEFAULT_LEVELS)
+    score(list(to_events(talk("a", ("zan", "plim", "tle", "dorrow")))))
+    score(list(to_events(talk("b", ("brisp",)))))
+    assert tailing.seen == [("zan", ""), ("plim", ""), ("tle", "zan"), ("dorrow", "plim"), ("brisp", "")]
