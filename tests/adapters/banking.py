@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from nightlight.core.fingerprint import Bank, BankItem, Fingerprint, FingerprintKind, Match
+from nightlight.core.bank import Bank, BankItem, Match
+from nightlight.core.fingerprint import Fingerprint, FingerprintKind
 
 
 class DictIndex:

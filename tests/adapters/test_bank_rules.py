@@ -14,22 +14,11 @@ from msgspec.structs import replace
 from nightlight.adapters.store import Database
 from nightlight.adapters.store.banks import SqlBanks
 from nightlight.adapters.store.tables import bank_changes, micros, states
+from nightlight.core.bank import Applied, Bank, BankAction, BankItem, BankKind, Category, Match, NewItem, Standing
 from nightlight.core.clock import FixedClock
 from nightlight.core.detect import Key
 from nightlight.core.errors import Conflict, Denied, Invalid, NightlightError, NotFound, TooLarge
-from nightlight.core.fingerprint import (
-    Applied,
-    Bank,
-    BankAction,
-    BankItem,
-    BankKind,
-    Category,
-    Fingerprint,
-    FingerprintKind,
-    Match,
-    NewItem,
-    Standing,
-)
+from nightlight.core.fingerprint import Fingerprint, FingerprintKind
 from tests.adapters.banking import DictIndex, hasher, md5, pdq, sha
 
 

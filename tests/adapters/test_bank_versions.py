@@ -20,9 +20,10 @@ from nightlight.adapters.store import Database, migrate, open_database
 from nightlight.adapters.store.banks import SqlBanks
 from nightlight.adapters.store.engine import Sql, resolve
 from nightlight.adapters.store.tables import micros
+from nightlight.core.bank import Bank, BankAction, BankItem, BankKind, Category, NewItem
 from nightlight.core.clock import FixedClock
 from nightlight.core.errors import NotFound
-from nightlight.core.fingerprint import Bank, BankAction, BankItem, BankKind, Category, FingerprintKind, NewItem
+from nightlight.core.fingerprint import FingerprintKind
 from nightlight.core.ids import new_id
 from tests.adapters.banking import DictIndex, hasher, sha
 

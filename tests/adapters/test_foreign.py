@@ -18,10 +18,11 @@ from nightlight.adapters.index import FlatIndex, MultiIndex, PlainIndex, Tuning
 from nightlight.adapters.index.foreign import GROUP, ForeignItems, beside, load_kinds
 from nightlight.app.bootstrap import Nightlight, bootstrap
 from nightlight.app.settings import Settings
+from nightlight.core.bank import Bank, BankItem, FingerprintIndex, LastingIndex
 from nightlight.core.clock import FixedClock
 from nightlight.core.decision import HoldContent
 from nightlight.core.errors import Invalid
-from nightlight.core.fingerprint import Bank, BankItem, Fingerprint, FingerprintIndex, FingerprintKind, LastingIndex
+from nightlight.core.fingerprint import Fingerprint, FingerprintKind
 from nightlight.core.services import Answer
 from tests.app.conftest import NOW, message
 

@@ -15,17 +15,9 @@ from hypothesis import strategies as st
 from nightlight.adapters.index import FlatIndex, MultiIndex, PlainIndex, Tuning
 from nightlight.adapters.index import flat as flat_module
 from nightlight.adapters.index.layout import layout
+from nightlight.core.bank import Bank, BankItem, BankKind, FingerprintIndex, Match
 from nightlight.core.errors import Invalid, NotFound
-from nightlight.core.fingerprint import (
-    PDQ_THRESHOLD,
-    Bank,
-    BankItem,
-    BankKind,
-    Fingerprint,
-    FingerprintIndex,
-    FingerprintKind,
-    Match,
-)
+from nightlight.core.fingerprint import PDQ_THRESHOLD, Fingerprint, FingerprintKind
 
 REFERENCE = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "pdq-reference"
 INDEXES: dict[str, Callable[[], FingerprintIndex]] = {

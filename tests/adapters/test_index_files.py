@@ -22,8 +22,9 @@ from nightlight.adapters.index.columns import EXACT, Columns, digests, permuted
 from nightlight.adapters.index.file import Damaged, Mapped, writing
 from nightlight.adapters.index.folder import Folder
 from nightlight.adapters.index.layout import Layout, layout, masks, permutation, radii
+from nightlight.core.bank import Bank, BankItem, IndexPosition
 from nightlight.core.errors import Invalid, NotFound
-from nightlight.core.fingerprint import PDQ_THRESHOLD, Bank, BankItem, Fingerprint, FingerprintKind, IndexPosition
+from nightlight.core.fingerprint import PDQ_THRESHOLD, Fingerprint, FingerprintKind
 
 LAYOUTS: dict[str, Callable[[int], Layout]] = {
     "16 chunks": partial(layout, chunks=16),

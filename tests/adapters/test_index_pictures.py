@@ -10,9 +10,10 @@ import pytest
 from PIL import Image, ImageDraw
 
 from nightlight.adapters.index import FlatIndex
+from nightlight.core.bank import Bank, BankItem, Match
 from nightlight.core.event import MediaScreened, Party
 from nightlight.core.features import Features, SenseInput
-from nightlight.core.fingerprint import Bank, BankItem, FingerprintKind, Match
+from nightlight.core.fingerprint import FingerprintKind
 from nightlight.senses.media import ExactMatchSensor, LikenessSensor, ScreenedMedia, screen_bytes
 from tests.senses.media.made import SHARED, file_of, needs_shared, rectangles
 

@@ -13,8 +13,9 @@ from nightlight.adapters.index import MultiIndex, Tuning
 from nightlight.adapters.sealer import KeyFileSealer
 from nightlight.adapters.store import Database, open_database
 from nightlight.adapters.store.banks import SqlBanks
+from nightlight.core.bank import Bank, BankItem, FingerprintIndex, IndexPosition, LastingIndex
 from nightlight.core.clock import FixedClock
-from nightlight.core.fingerprint import Bank, BankItem, Fingerprint, FingerprintIndex, FingerprintKind, IndexPosition, LastingIndex
+from nightlight.core.fingerprint import Fingerprint, FingerprintKind
 
 SMALL = Tuning(scanned=8, background=False)
 

@@ -15,7 +15,8 @@ from nightlight.adapters.index.columns import permuted
 from nightlight.adapters.index.veil import CHUNKS, PLAIN, Veil, _neighbours, _order
 from nightlight.adapters.sealer import KeyFileSealer
 from nightlight.adapters.store import Database
-from nightlight.core.fingerprint import Bank, BankItem, Fingerprint, FingerprintKind, IndexPosition
+from nightlight.core.bank import Bank, BankItem, IndexPosition
+from nightlight.core.fingerprint import Fingerprint, FingerprintKind
 
 SMALL = Tuning(scanned=4, background=False)
 KEY, OTHER = b"k" * 32, b"o" * 32

@@ -22,9 +22,10 @@ from nightlight.adapters.store import Database, open_database
 from nightlight.adapters.store.banks import SqlBanks
 from nightlight.adapters.store.self_reports import CUT_OFF_AFTER, WITHDRAWN_FOR, Kept, SqlSelfReports
 from nightlight.adapters.store.tables import audit, metadata, self_reports
+from nightlight.core.bank import Bank, BankKind
 from nightlight.core.clock import FixedClock
 from nightlight.core.errors import Busy, Conflict, Invalid, NotFound
-from nightlight.core.fingerprint import Bank, BankKind, Fingerprint, FingerprintKind
+from nightlight.core.fingerprint import Fingerprint, FingerprintKind
 from nightlight.core.self_report import ALPHABET, BANK, MOST_PICTURES, SelfReportState, code_from, read_code
 
 _onces = itertools.count()

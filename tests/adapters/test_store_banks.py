@@ -9,9 +9,10 @@ import pytest
 from nightlight.adapters.sealer import KeyFileSealer
 from nightlight.adapters.store import Database, open_database
 from nightlight.adapters.store.banks import SqlBanks
+from nightlight.core.bank import Bank, BankKind
 from nightlight.core.clock import FixedClock
 from nightlight.core.errors import Conflict, Invalid, NotFound
-from nightlight.core.fingerprint import Bank, BankKind, Fingerprint, FingerprintKind
+from nightlight.core.fingerprint import Fingerprint, FingerprintKind
 from tests.adapters.banking import DictIndex
 
 MD5 = Fingerprint(FingerprintKind.MD5, "0123456789abcdef" * 2)

@@ -17,10 +17,11 @@ from nightlight.adapters.sealer import KeyFileSealer
 from nightlight.adapters.store import Database, open_database
 from nightlight.adapters.store.exchanges import KEEP_RUNS, LEASE, Told
 from nightlight.adapters.store.tables import exchanges as table
+from nightlight.core.bank import Applied, Bank, NewItem
 from nightlight.core.clock import FixedClock, SystemClock
 from nightlight.core.errors import Conflict, Invalid, NotFound, Unavailable
 from nightlight.core.exchange import BadRow, Exchange, ExchangeKind
-from nightlight.core.fingerprint import Applied, Bank, Fingerprint, FingerprintKind, NewItem
+from nightlight.core.fingerprint import Fingerprint, FingerprintKind
 from tests.adapters.exchanges.conftest import World
 from tests.adapters.exchanges.servers import Shield, hashed
 

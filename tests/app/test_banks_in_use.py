@@ -11,10 +11,11 @@ import msgspec
 
 from nightlight.app.bootstrap import Nightlight
 from nightlight.app.senses import Sensed
+from nightlight.core.bank import Bank, BankAction, BankKind, Category
 from nightlight.core.clock import FixedClock
 from nightlight.core.event import MediaScreened
 from nightlight.core.features import Features, Sense
-from nightlight.core.fingerprint import Bank, BankAction, BankKind, Category, Fingerprint, FingerprintKind
+from nightlight.core.fingerprint import Fingerprint, FingerprintKind
 from nightlight.senses.media.sensors import in_share
 from tests.app.conftest import upload
 from tests.app.test_pipeline import picture

@@ -21,7 +21,7 @@ import nightlight
 from nightlight.app.cli.demo import _panel
 from nightlight.app.demo.run import Player, Story, Tally
 from nightlight.app.demo.world import Upload
-from nightlight.core.fingerprint import Bank
+from nightlight.core.bank import Bank
 from nightlight.core.services import Scope
 from nightlight.senses.media import screen_bytes
 from nightlight.web import WebConfig

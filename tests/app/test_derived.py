@@ -8,8 +8,8 @@ from sqlalchemy import select
 from nightlight.adapters.store.tables import facts
 from nightlight.app.bench.pictures import encoded, invented
 from nightlight.app.bootstrap import Nightlight
+from nightlight.core.bank import Bank
 from nightlight.core.decision import Allow, BlockContent, HoldContent, LimitContact
-from nightlight.core.fingerprint import Bank
 from nightlight.core.services import Answer
 from tests.app.conftest import upload
 

@@ -13,10 +13,11 @@ from nightlight.adapters.sealer import KeyFileSealer
 from nightlight.adapters.store import open_database
 from nightlight.app import fetching
 from nightlight.app.fetching import Patience
+from nightlight.core.bank import NewItem
 from nightlight.core.clock import SystemClock
 from nightlight.core.errors import Unavailable
 from nightlight.core.exchange import ExchangeFault, ExchangeRun, Page, Progress
-from nightlight.core.fingerprint import Fingerprint, FingerprintKind, NewItem
+from nightlight.core.fingerprint import Fingerprint, FingerprintKind
 from tests.adapters.exchanges.conftest import EAGER, World
 from tests.adapters.exchanges.servers import hashed
 

@@ -11,8 +11,9 @@ from sqlalchemy import select
 
 from nightlight.adapters.store.tables import facts, limits, signals
 from nightlight.app.bootstrap import Nightlight
+from nightlight.core.bank import Bank, BankKind
 from nightlight.core.decision import BlockContent, HoldContent
-from nightlight.core.fingerprint import Bank, BankKind, Fingerprint, FingerprintKind
+from nightlight.core.fingerprint import Fingerprint, FingerprintKind
 from nightlight.core.services import Answer
 from nightlight.core.signal import Subject, SubjectKind
 from nightlight.detectors.known_media.states import FLOOD_ACCOUNTS, FLOOD_MATCHES

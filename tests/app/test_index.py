@@ -10,8 +10,9 @@ import pytest
 
 from nightlight.adapters.lifecycle import restore
 from nightlight.app.bootstrap import Nightlight
+from nightlight.core.bank import Bank
 from nightlight.core.errors import Busy
-from nightlight.core.fingerprint import Bank, Fingerprint, FingerprintKind
+from nightlight.core.fingerprint import Fingerprint, FingerprintKind
 
 LIKENESS = Fingerprint(FingerprintKind.PDQ, "0f" * 32)
 EXACT = Fingerprint(FingerprintKind.SHA256, "ab" * 32)

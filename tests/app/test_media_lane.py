@@ -19,10 +19,11 @@ from nightlight.app import media_lane
 from nightlight.app.bench.pictures import encoded, invented
 from nightlight.app.bootstrap import Nightlight
 from nightlight.app.settings import EndpointSettings, Settings
+from nightlight.core.bank import Bank
 from nightlight.core.clock import FixedClock
 from nightlight.core.errors import Busy, Conflict, Invalid, NotFound
 from nightlight.core.event import MediaScreened
-from nightlight.core.fingerprint import Bank, Variant
+from nightlight.core.fingerprint import Variant
 from nightlight.core.harm import Level
 from nightlight.core.job import JobState
 from nightlight.core.services import Answer

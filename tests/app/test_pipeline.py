@@ -16,13 +16,13 @@ import structlog
 from PIL import Image, ImageDraw
 
 from nightlight.app.bootstrap import Nightlight
+from nightlight.core.bank import Bank
 from nightlight.core.clock import FixedClock
 from nightlight.core.decision import HoldContent, LimitContact, Mode, OpenCase, Preserve
 from nightlight.core.detect import Key
 from nightlight.core.errors import Busy, Conflict, Invalid, NightlightError, StaleHead
 from nightlight.core.event import EventBase
 from nightlight.core.features import Features, SenseInput
-from nightlight.core.fingerprint import Bank
 from nightlight.core.harm import Harm, Level
 from nightlight.core.ports import Work
 from nightlight.core.services import Answer

@@ -163,8 +163,8 @@ def test_a_picture_banked_by_api_is_blocked_when_uploaded(service: Service) -> N
 
 def test_a_bank_and_a_policy_changed_by_command_line_are_taken_up_without_a_restart(service: Service, tmp_path: Path) -> None:
     from nightlight.app.bootstrap import bootstrap
+    from nightlight.core.bank import Bank
     from nightlight.core.decision import Mode
-    from nightlight.core.fingerprint import Bank
 
     with bootstrap(service.home) as other:
         other.banks.create(Bank(name="cli-bank"), "test")

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from nightlight.core.arbitration import allowed, arbitrate
-from nightlight.core.fingerprint import BankAction, BankKind, Category, FingerprintKind, Match, Variant
+from nightlight.core.bank import BankAction, BankKind, Category, Match
+from nightlight.core.fingerprint import FingerprintKind, Variant
 
 STRENGTH = [BankAction.COUNT, BankAction.REVIEW, BankAction.HOLD, BankAction.BLOCK]
 

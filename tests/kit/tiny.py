@@ -9,10 +9,11 @@ from typing import Any
 
 from msgspec import Struct
 
+from nightlight.core.bank import Bank, BankItem, Match
 from nightlight.core.detect import Absorption, BaseDetector, Card, Fact, Key, KeyKind, Observation
 from nightlight.core.event import EventBase, Media, Message
 from nightlight.core.features import Cue, Features, MediaFeatures, Sense, TextFeatures
-from nightlight.core.fingerprint import Bank, BankItem, FingerprintKind, Match
+from nightlight.core.fingerprint import FingerprintKind
 from nightlight.core.harm import Harm
 from nightlight.core.signal import Evidence, Signal, Subject, SubjectKind
 from nightlight.kit.samples import REFUSALS

@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from nightlight.core.assessment import Assessment, Contribution
+from nightlight.core.bank import BankKind, Match
 from nightlight.core.event import AgeBand, Assurance, Channel, ChannelKind, Media, Message, Party
 from nightlight.core.features import Features, MediaFeatures
-from nightlight.core.fingerprint import BankKind, Fingerprint, FingerprintKind, Match
+from nightlight.core.fingerprint import Fingerprint, FingerprintKind
 from nightlight.core.gate import DataKind, Permission
 from nightlight.core.harm import Harm, Level
 from nightlight.core.signal import Evidence, Subject, SubjectKind

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nightlight.core.assessment import Assessment
+from nightlight.core.bank import BankAction, BankKind, Match
 from nightlight.core.case import Finding, Verdict
 from nightlight.core.decision import (
     Act,
@@ -29,7 +30,7 @@ from nightlight.core.decision import (
 )
 from nightlight.core.event import AgeBand, ContactRequest, EventBase, MediaScreened, Party, ReportCategory, Session, UserReport
 from nightlight.core.features import Features
-from nightlight.core.fingerprint import BankAction, BankKind, FingerprintKind, Match
+from nightlight.core.fingerprint import FingerprintKind
 from nightlight.core.harm import Harm, Level
 from nightlight.core.signal import FLOOD, FLOOD_GOES_ON, Evidence, Subject, SubjectKind
 from nightlight.policy import Policy, default_rules, instruct

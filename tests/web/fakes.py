@@ -10,24 +10,13 @@ from typing import Any
 
 import msgspec
 
+from nightlight.core.bank import Applied, Bank, BankItem, BankVersion, IndexStatus, ItemVerdict, Match, NewItem, Standing
 from nightlight.core.case import Case
 from nightlight.core.decision import Allow, Decision, Instruction, Nudge, To
 from nightlight.core.errors import Conflict, Denied, Invalid, NightlightError, NotFound, TooLarge, Unauthenticated
 from nightlight.core.event import EventBase, MediaScreened
 from nightlight.core.exchange import Exchange, ExchangeState
-from nightlight.core.fingerprint import (
-    Applied,
-    Bank,
-    BankItem,
-    BankVersion,
-    Fingerprint,
-    FingerprintKind,
-    IndexStatus,
-    ItemVerdict,
-    Match,
-    NewItem,
-    Standing,
-)
+from nightlight.core.fingerprint import Fingerprint, FingerprintKind
 from nightlight.core.harm import Harm, Level
 from nightlight.core.self_report import SelfReport, SelfReportState, check_pictures, code_from, read_code
 from nightlight.core.services import (

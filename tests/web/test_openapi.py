@@ -9,8 +9,8 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
+from nightlight.core.bank import Bank
 from nightlight.core.event import KINDS
-from nightlight.core.fingerprint import Bank
 from nightlight.core.services import Scope
 from nightlight.web import WebConfig
 from tests.web.client import Client, service

@@ -19,9 +19,10 @@ from prometheus_client.registry import Collector
 from nightlight.adapters.exchanges import KINDS, build, checked
 from nightlight.adapters.store.exchanges import Begun, SqlExchanges, Told
 from nightlight.app.fetching import Fetch, Patience, Stopped, Watch
+from nightlight.core.bank import Bank, BankAction, BankKind
 from nightlight.core.errors import Conflict, Invalid, NightlightError, NotFound
 from nightlight.core.exchange import BadRow, Exchange, ExchangeClient, ExchangeFault, ExchangeRun, ExchangeState
-from nightlight.core.fingerprint import Bank, BankAction, BankKind, Fingerprint
+from nightlight.core.fingerprint import Fingerprint
 from nightlight.core.services import BankService
 
 log = structlog.get_logger("nightlight.exchanges")

@@ -19,9 +19,9 @@ import structlog
 from msgspec import Struct
 
 from nightlight.adapters.store.exchanges import Begun, SqlExchanges, Told
+from nightlight.core.bank import Applied, NewItem
 from nightlight.core.errors import Invalid
 from nightlight.core.exchange import BadRow, ExchangeClient, ExchangeFault, Page, Progress
-from nightlight.core.fingerprint import Applied, NewItem
 from nightlight.core.services import BankService
 
 log = structlog.get_logger("nightlight.exchanges")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Gauge
 
-from nightlight.core.fingerprint import IndexStatus
+from nightlight.core.bank import IndexStatus
 
 
 class Gauges:

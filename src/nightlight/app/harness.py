@@ -8,9 +8,10 @@ from msgspec.structs import replace
 
 from nightlight.adapters.index import FlatIndex
 from nightlight.app.senses import Sensed, Senses, follow_tails
+from nightlight.core.bank import Bank, BankItem, Match, Searcher
 from nightlight.core.event import EventBase
 from nightlight.core.features import Features, Sense, Sensor
-from nightlight.core.fingerprint import Bank, BankItem, Fingerprint, Match, Searcher
+from nightlight.core.fingerprint import Fingerprint
 from nightlight.core.services import SenseEngine
 from nightlight.senses.media import ExactMatchSensor, LikenessSensor
 from nightlight.senses.text import TextSensor
@@ -22,7 +23,7 @@ def sensors(banks: Searcher) -> list[Sensor]:
 
 
 class _Banks:
-    """An index whose matches say what their banks and items say, as the store's do. Fills `core.fingerprint.Searcher`."""
+    """An index whose matches say what their banks and items say, as the store's do. Fills `core.bank.Searcher`."""
 
     def __init__(self) -> None:
         self._index = FlatIndex()

@@ -9,9 +9,10 @@ from contextlib import suppress
 from nightlight.adapters.index import MultiIndex
 from nightlight.adapters.index.file import Damaged
 from nightlight.adapters.store.ledger import AuditLog
+from nightlight.core.bank import IndexStatus, Match, Searcher
 from nightlight.core.clock import Clock
 from nightlight.core.errors import Busy
-from nightlight.core.fingerprint import Fingerprint, IndexStatus, Match, Searcher
+from nightlight.core.fingerprint import Fingerprint
 from nightlight.core.ports import AuditEntry
 from nightlight.senses.media import look_up_many
 from nightlight.senses.media.sensors import searchable

@@ -13,11 +13,11 @@ from nightlight.actions import simulate
 from nightlight.app.passage import move
 from nightlight.app.settings import Settings
 from nightlight.core.assessment import Assessment
+from nightlight.core.bank import Match
 from nightlight.core.decision import event_of
 from nightlight.core.errors import Invalid, NightlightError
 from nightlight.core.event import Event, EventBase
 from nightlight.core.features import Features
-from nightlight.core.fingerprint import Match
 from nightlight.core.harm import Harm
 from nightlight.core.ports import StoredEvent
 from nightlight.core.signal import Signal, Subject

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
-from nightlight.core.fingerprint import BankAction, BankKind, FingerprintKind, Match
+from nightlight.core.bank import BankAction, BankKind, Match
+from nightlight.core.fingerprint import FingerprintKind
 
 _STRENGTH = {BankAction.COUNT: 0, BankAction.REVIEW: 1, BankAction.HOLD: 2, BankAction.BLOCK: 3}
 _VERBS = {BankAction.BLOCK: "block", BankAction.HOLD: "hold", BankAction.REVIEW: "review", BankAction.COUNT: "count"}

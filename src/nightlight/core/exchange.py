@@ -9,7 +9,8 @@ from typing import Annotated, Protocol
 
 from msgspec import Meta, Struct
 
-from nightlight.core.fingerprint import Fingerprint, ItemVerdict, NewItem
+from nightlight.core.bank import ItemVerdict, NewItem
+from nightlight.core.fingerprint import Fingerprint
 
 MOST_REASONS = 50
 """Bad rows of a run that are kept with their reason; all are counted."""

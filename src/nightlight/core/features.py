@@ -8,8 +8,9 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from nightlight.core.bank import Match
 from nightlight.core.event import EventBase
-from nightlight.core.fingerprint import Fingerprint, Match
+from nightlight.core.fingerprint import Fingerprint
 
 
 class Sense(StrEnum):

@@ -10,27 +10,26 @@ from typing import Any, Protocol
 
 from msgspec import UNSET, Struct, UnsetType
 
-from nightlight.core.case import Case
-from nightlight.core.decision import Decision, Instruction
-from nightlight.core.errors import NightlightError
-from nightlight.core.event import EventBase
-from nightlight.core.exchange import Exchange, ExchangeState
-from nightlight.core.features import Features
-from nightlight.core.fingerprint import (
+from nightlight.core.bank import (
     Applied,
     Bank,
     BankAction,
     BankItem,
     BankVersion,
     Category,
-    Fingerprint,
-    FingerprintKind,
     IndexStatus,
     ItemVerdict,
     Match,
     NewItem,
     Standing,
 )
+from nightlight.core.case import Case
+from nightlight.core.decision import Decision, Instruction
+from nightlight.core.errors import NightlightError
+from nightlight.core.event import EventBase
+from nightlight.core.exchange import Exchange, ExchangeState
+from nightlight.core.features import Features
+from nightlight.core.fingerprint import Fingerprint, FingerprintKind
 from nightlight.core.job import Job as Job
 from nightlight.core.job import JobState as JobState
 from nightlight.core.self_report import SelfReport, SelfReportState

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from nightlight.core.fingerprint import Match
+from nightlight.core.bank import Match
 from nightlight.core.harm import Harm, Stage
 
 FLOOD, FLOOD_GOES_ON = "flood", "flood_goes_on"

@@ -9,9 +9,9 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from nightlight.core.bank import Bank, BankItem
 from nightlight.core.errors import Invalid
 from nightlight.core.event import Event
-from nightlight.core.fingerprint import Bank, BankItem
 from nightlight.core.harm import Harm, Level
 
 

@@ -11,11 +11,11 @@ from msgspec.structs import replace
 
 from nightlight.core.arbitration import arbitrate
 from nightlight.core.assessment import Assessment
+from nightlight.core.bank import BankAction, Match
 from nightlight.core.case import Verdict
 from nightlight.core.decision import Action, Decision, Mode
 from nightlight.core.event import KINDS, EventBase
 from nightlight.core.features import Features
-from nightlight.core.fingerprint import BankAction, Match
 from nightlight.core.gate import Permission
 from nightlight.core.harm import Harm, Level
 from nightlight.core.signal import SubjectKind

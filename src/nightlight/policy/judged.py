@@ -7,10 +7,10 @@ from datetime import datetime
 from msgspec import Struct
 
 from nightlight.core.assessment import Assessment
+from nightlight.core.bank import Match
 from nightlight.core.case import Verdict
 from nightlight.core.event import EventBase, MediaScreened
 from nightlight.core.features import Features
-from nightlight.core.fingerprint import Match
 from nightlight.core.gate import Permission
 from nightlight.core.harm import Level
 

@@ -8,6 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from nightlight.core.assessment import Assessment
+from nightlight.core.bank import BankAction
 from nightlight.core.case import Finding, Verdict
 from nightlight.core.decision import (
     Action,
@@ -24,7 +25,6 @@ from nightlight.core.decision import (
     To,
 )
 from nightlight.core.event import EventBase, UserReport
-from nightlight.core.fingerprint import BankAction
 from nightlight.core.harm import Harm, Level
 from nightlight.policy.schema import is_about_actor
 

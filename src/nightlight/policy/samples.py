@@ -8,9 +8,10 @@ from functools import cache
 from typing import Any
 
 from nightlight.core.assessment import Assessment
+from nightlight.core.bank import BankAction, BankKind, Match
 from nightlight.core.case import Finding, Verdict
 from nightlight.core.event import EVENT_TYPES, AgeBand, Assurance, Channel, ChannelKind, EventBase, Party, Relation, ReportCategory
-from nightlight.core.fingerprint import BankAction, BankKind, Fingerprint, FingerprintKind, Match
+from nightlight.core.fingerprint import Fingerprint, FingerprintKind
 from nightlight.core.gate import DataKind, Permission
 from nightlight.core.harm import Harm, Level, Stage
 from nightlight.core.signal import Subject, SubjectKind

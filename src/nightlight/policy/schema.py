@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from nightlight.core.arbitration import arbitrate
 from nightlight.core.assessment import Assessment
+from nightlight.core.bank import BankAction, BankKind, Match
 from nightlight.core.case import Finding
 from nightlight.core.event import (
     KINDS,
@@ -28,7 +29,7 @@ from nightlight.core.event import (
     ReportCategory,
     UserReport,
 )
-from nightlight.core.fingerprint import BankAction, BankKind, FingerprintKind, Match
+from nightlight.core.fingerprint import FingerprintKind
 from nightlight.core.harm import Harm, Level, Stage
 from nightlight.core.signal import FLOOD, SubjectKind
 from nightlight.policy.judged import Judged, Moved

@@ -11,8 +11,8 @@ from nightlight.adapters.index import FlatIndex
 from nightlight.adapters.store import Database
 from nightlight.app.exchanges import Exchanges
 from nightlight.app.fetching import Patience
+from nightlight.core.bank import BankItem, ItemVerdict
 from nightlight.core.exchange import Exchange, ExchangeKind, ExchangeRun
-from nightlight.core.fingerprint import BankItem, ItemVerdict
 from nightlight.core.services import BankService
 
 from .servers import Held

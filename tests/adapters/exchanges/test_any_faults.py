@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 pytest.importorskip("threatexchange", reason="the package behind these exchanges is not installed (make oracles)")
 
 from nightlight.adapters.exchanges import answers
-from nightlight.core.fingerprint import Bank, BankKind, Fingerprint, FingerprintKind
+from nightlight.core.bank import Bank, BankKind
+from nightlight.core.fingerprint import Fingerprint, FingerprintKind
 
 from .conftest import EAGER, World
 from .servers import Shield, hashed

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from nightlight.core.bank import Bank, BankKind
 from nightlight.core.errors import Invalid
-from nightlight.core.fingerprint import Bank, BankKind, Fingerprint, FingerprintKind
+from nightlight.core.fingerprint import Fingerprint, FingerprintKind
 
 from .conftest import World
 from .servers import Shield, hashed

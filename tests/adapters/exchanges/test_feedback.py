@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("threatexchange", reason="the package behind these exchanges is not installed (make oracles)")
 
-from nightlight.core.fingerprint import Category, ItemVerdict
+from nightlight.core.bank import Category, ItemVerdict
 
 from .conftest import World
 from .servers import Graph, Ncmec, StopNcii, hashed

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nightlight.adapters.exchanges.filerows import Lines, read_line
-from nightlight.core.fingerprint import Category, FingerprintKind, NewItem
+from nightlight.core.bank import Category, NewItem
+from nightlight.core.fingerprint import FingerprintKind
 
 from .conftest import World
 from .servers import hashed

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nightlight.core.bank import BankKind, Match
 from nightlight.core.event import Media, MediaScreened, StreamFrame
 from nightlight.core.features import Features, MediaFeatures, Sense, SenseInput, Sensor, TextFeatures
-from nightlight.core.fingerprint import BankKind, Fingerprint, FingerprintKind, Match, Variant
+from nightlight.core.fingerprint import Fingerprint, FingerprintKind, Variant
 from nightlight.senses.media import ExactMatchSensor, LikenessSensor, look_up
 from nightlight.senses.media.sensors import in_share, merged
 from tests.strategies import events

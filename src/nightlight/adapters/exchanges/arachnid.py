@@ -19,9 +19,10 @@ from arachnid_shield_sdk.models import MediaClassification, PDQMatch, ScanMediaF
 from nightlight.adapters.exchanges.answers import CONNECT_S, READ_S, Place, Whole, bounded, judge
 from nightlight.adapters.exchanges.kinds import Banked
 from nightlight.adapters.exchanges.rows import digest, fingerprint, labels_of
+from nightlight.core.bank import ItemVerdict, NewItem
 from nightlight.core.errors import Invalid
 from nightlight.core.exchange import BadRow, Exchange, ExchangeFault, Page
-from nightlight.core.fingerprint import Fingerprint, FingerprintKind, ItemVerdict, NewItem
+from nightlight.core.fingerprint import Fingerprint, FingerprintKind
 
 MOST_ASKED = 100
 """Hashes in one question. Nothing says how many Shield takes; a question it refuses is put again with fewer."""

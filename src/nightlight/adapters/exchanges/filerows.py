@@ -18,7 +18,8 @@ import msgspec
 from msgspec import Struct
 
 from nightlight.adapters.exchanges.rows import category_of, digest, fingerprint, kind_of, labels_of, source_of
-from nightlight.core.fingerprint import Category, Fingerprint, FingerprintKind, NewItem
+from nightlight.core.bank import Category, NewItem
+from nightlight.core.fingerprint import Fingerprint, FingerprintKind
 
 _KIND = ("signal_type", "type", "kind", "hash_type")
 _VALUE = ("signal_str", "signal_val", "signal_value", "signal", "raw_indicator", "indicator", "hash", "value")

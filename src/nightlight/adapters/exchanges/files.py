@@ -18,9 +18,10 @@ from msgspec import Struct
 from nightlight.adapters.exchanges.filerows import Lines, read_line
 from nightlight.adapters.exchanges.kinds import Banked
 from nightlight.adapters.exchanges.rows import digest, kind_of
+from nightlight.core.bank import ItemVerdict, NewItem
 from nightlight.core.errors import Invalid
 from nightlight.core.exchange import BadRow, Exchange, ExchangeFault, Page
-from nightlight.core.fingerprint import Fingerprint, ItemVerdict, NewItem
+from nightlight.core.fingerprint import Fingerprint
 
 PAGE = 1000
 """Rows in a page."""

@@ -20,8 +20,9 @@ from nightlight.adapters.exchanges.guarded import Guarded
 from nightlight.adapters.exchanges.kinds import KINDS, Banked
 from nightlight.adapters.exchanges.rows import category_of, fingerprint, kind_of, labels_of, source_of
 from nightlight.adapters.exchanges.timed import Got, Timed
+from nightlight.core.bank import ItemVerdict, NewItem
 from nightlight.core.exchange import BadRow, Exchange, ExchangeFault
-from nightlight.core.fingerprint import Fingerprint, FingerprintKind, ItemVerdict, NewItem
+from nightlight.core.fingerprint import Fingerprint, FingerprintKind
 
 MOST_ENTRIES = 400_000
 """A range with more is halved first: python-threatexchange's number. Links are good for twelve hours only."""

@@ -8,7 +8,8 @@ import hashlib
 import re
 from collections.abc import Iterable
 
-from nightlight.core.fingerprint import Category, Fingerprint, FingerprintKind
+from nightlight.core.bank import Category
+from nightlight.core.fingerprint import Fingerprint, FingerprintKind
 
 _OURS = {
     "pdq": FingerprintKind.PDQ,

@@ -15,8 +15,9 @@ from nightlight.adapters.exchanges.guarded import Guarded
 from nightlight.adapters.exchanges.kinds import Banked
 from nightlight.adapters.exchanges.rows import digest, fingerprint, kind_of, labels_of
 from nightlight.adapters.exchanges.timed import Got, Timed
+from nightlight.core.bank import ItemVerdict, NewItem
 from nightlight.core.exchange import BadRow, Exchange, ExchangeFault
-from nightlight.core.fingerprint import Fingerprint, FingerprintKind, ItemVerdict, NewItem
+from nightlight.core.fingerprint import Fingerprint, FingerprintKind
 
 _GONE = (stopncii.StopNCIICaseStatus.Withdrawn, stopncii.StopNCIICaseStatus.Deleted)
 _PAGE = 800

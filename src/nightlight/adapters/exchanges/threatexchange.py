@@ -15,9 +15,10 @@ from nightlight.adapters.exchanges.guarded import Guarded
 from nightlight.adapters.exchanges.kinds import Banked
 from nightlight.adapters.exchanges.rows import category_of, fingerprint, kind_of, labels_of, source_of
 from nightlight.adapters.exchanges.timed import Got, Timed
+from nightlight.core.bank import ItemVerdict, NewItem
 from nightlight.core.errors import Invalid
 from nightlight.core.exchange import BadRow, Exchange, ExchangeFault
-from nightlight.core.fingerprint import Fingerprint, ItemVerdict, NewItem
+from nightlight.core.fingerprint import Fingerprint
 
 _FIELDS = ("id", "indicator", "type", "last_updated", "should_delete", "descriptors{id,owner{id,name},tags,status}")
 _PAGE = 500

@@ -18,8 +18,9 @@ import numpy as np
 from msgspec import Struct
 
 from nightlight.adapters.exchanges.rows import digest
+from nightlight.core.bank import ItemVerdict, NewItem
 from nightlight.core.exchange import BadRow, ExchangeFault, Page
-from nightlight.core.fingerprint import Fingerprint, ItemVerdict, NewItem
+from nightlight.core.fingerprint import Fingerprint
 
 Range = tuple[int, int]
 """Seconds since 1970; an end of 0 is the present."""

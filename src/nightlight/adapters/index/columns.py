@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from nightlight.adapters.index.shared import Item, check
 from nightlight.adapters.index.veil import PLAIN, Veil
-from nightlight.core.fingerprint import BankItem, Fingerprint, FingerprintKind
+from nightlight.core.bank import BankItem
+from nightlight.core.fingerprint import Fingerprint, FingerprintKind
 
 EXACT = tuple(kind for kind in FingerprintKind if kind.is_exact)
 LIVE, DISABLED, GONE = 0, 1, 2

@@ -17,8 +17,9 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from nightlight.adapters.index.shared import Item, check, found, nearest_first, usable
+from nightlight.core.bank import Bank, BankItem, Match
 from nightlight.core.errors import NotFound
-from nightlight.core.fingerprint import Bank, BankItem, Fingerprint, FingerprintKind, Match
+from nightlight.core.fingerprint import Fingerprint, FingerprintKind
 
 FIRST_ROWS = 1024
 TRIES = 3

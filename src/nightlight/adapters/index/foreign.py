@@ -17,19 +17,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from nightlight.adapters.index.shared import Item, found, nearest_first
+from nightlight.core.bank import Bank, BankItem, FingerprintIndex, IndexPosition, LastingIndex, Match
 from nightlight.core.errors import Invalid
-from nightlight.core.fingerprint import (
-    Bank,
-    BankItem,
-    Fingerprint,
-    FingerprintIndex,
-    FingerprintKind,
-    ForeignKind,
-    ForeignSearcher,
-    IndexPosition,
-    LastingIndex,
-    Match,
-)
+from nightlight.core.fingerprint import Fingerprint, FingerprintKind, ForeignKind, ForeignSearcher
 
 log = structlog.get_logger("nightlight.foreign")
 

@@ -30,8 +30,9 @@ from nightlight.adapters.index.layout import layout
 from nightlight.adapters.index.segment import Segment
 from nightlight.adapters.index.shared import Item, check, found, nearest_first, usable
 from nightlight.adapters.index.veil import Veil
+from nightlight.core.bank import Bank, BankItem, IndexPosition, IndexStatus, Match
 from nightlight.core.errors import NotFound
-from nightlight.core.fingerprint import Bank, BankItem, Fingerprint, FingerprintKind, IndexPosition, IndexStatus, Match
+from nightlight.core.fingerprint import Fingerprint, FingerprintKind
 
 TRIES = 3
 """Searches that merges may spoil before a reader makes them wait."""

@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from nightlight.adapters.index.shared import Item, check, found, nearest_first, usable
+from nightlight.core.bank import Bank, BankItem, Match
 from nightlight.core.errors import NotFound
-from nightlight.core.fingerprint import Bank, BankItem, Fingerprint, FingerprintKind, Match
+from nightlight.core.fingerprint import Fingerprint, FingerprintKind
 
 
 class PlainIndex:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from nightlight.core.bank import Bank, BankItem, Match
 from nightlight.core.errors import Invalid
-from nightlight.core.fingerprint import Bank, BankItem, Fingerprint, FingerprintKind, Match
+from nightlight.core.fingerprint import Fingerprint, FingerprintKind
 
 Item = tuple[str, str]
 """A bank's name and an item's id."""

@@ -30,8 +30,8 @@ from nightlight.adapters.store.pipeline import SqlPipelineStore
 from nightlight.adapters.store.policies import SqlPolicies
 from nightlight.adapters.store.self_reports import Kept, SqlSelfReports
 from nightlight.adapters.store.tables import meta
+from nightlight.core.bank import FingerprintIndex
 from nightlight.core.clock import Clock
-from nightlight.core.fingerprint import FingerprintIndex
 from nightlight.core.ids import Pseudonymiser
 from nightlight.core.services import BankService
 

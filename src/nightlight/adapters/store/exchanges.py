@@ -17,10 +17,10 @@ from nightlight.adapters.store.engine import Sql
 from nightlight.adapters.store.ledger import AuditLog
 from nightlight.adapters.store.rows import pack
 from nightlight.adapters.store.tables import bank_items, banks, exchange_runs, exchanges, micros, moment
+from nightlight.core.bank import Applied
 from nightlight.core.clock import Clock
 from nightlight.core.errors import Conflict, Invalid, NotFound
 from nightlight.core.exchange import MOST_REASONS, BadRow, Exchange, ExchangeKind, ExchangeRun, ExchangeState
-from nightlight.core.fingerprint import Applied
 from nightlight.core.ports import AuditEntry, Sealer
 
 LEASE = timedelta(minutes=3)

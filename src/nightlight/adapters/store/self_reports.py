@@ -25,9 +25,10 @@ from nightlight.adapters.store.ledger import AuditLog
 from nightlight.adapters.store.prepared import AnySelect
 from nightlight.adapters.store.rows import pack
 from nightlight.adapters.store.tables import bank_items, micros, moment, self_reports
+from nightlight.core.bank import Bank, BankAction, BankKind
 from nightlight.core.clock import Clock
 from nightlight.core.errors import Busy, Conflict, Invalid, NotFound
-from nightlight.core.fingerprint import Bank, BankAction, BankKind, Fingerprint
+from nightlight.core.fingerprint import Fingerprint
 from nightlight.core.ids import new_id
 from nightlight.core.ports import AuditEntry
 from nightlight.core.self_report import (

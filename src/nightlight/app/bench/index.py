@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from nightlight.adapters.index import MultiIndex
 from nightlight.adapters.index.columns import EXACT, Columns, permuted
 from nightlight.adapters.index.veil import Veil
-from nightlight.core.fingerprint import PDQ_THRESHOLD, Bank, BankItem, Fingerprint, FingerprintKind
+from nightlight.core.bank import Bank, BankItem
+from nightlight.core.fingerprint import PDQ_THRESHOLD, Fingerprint, FingerprintKind
 
 BANK = "bench"
 STEP = 1 << 20

@@ -18,7 +18,8 @@ from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 
 from nightlight.app.bench.peer import Hasher, peer_pdq
 from nightlight.app.bench.pictures import encoded, invented
-from nightlight.core.fingerprint import PDQ_THRESHOLD, BankKind, Fingerprint, FingerprintKind, Match
+from nightlight.core.bank import BankKind, Match
+from nightlight.core.fingerprint import PDQ_THRESHOLD, Fingerprint, FingerprintKind
 from nightlight.senses.media import derived_crops, look_up, screen_bytes, warm_up
 from nightlight.senses.media.sensors import searchable
 

@@ -17,7 +17,8 @@ from msgspec import Struct
 
 from nightlight.app.bench.events import Connection, serving
 from nightlight.app.bench.pictures import encoded, invented
-from nightlight.core.fingerprint import Bank, Fingerprint, FingerprintKind
+from nightlight.core.bank import Bank
+from nightlight.core.fingerprint import Fingerprint, FingerprintKind
 
 WIDTH, HEIGHT = 1152, 864
 """One megapixel, 4:3."""

@@ -13,7 +13,8 @@ from msgspec import UNSET
 from nightlight.app.cli import bank_review
 from nightlight.app.cli.common import Exit, Json, emit, files_of, opened, operator, progress, table
 from nightlight.app.cli.media import screened
-from nightlight.core.fingerprint import PDQ_THRESHOLD, Bank, BankAction, BankItem, BankKind, Category, Fingerprint, FingerprintKind
+from nightlight.core.bank import Bank, BankAction, BankItem, BankKind, Category
+from nightlight.core.fingerprint import PDQ_THRESHOLD, Fingerprint, FingerprintKind
 
 app = typer.Typer(help="Lists of known pictures to match against.", no_args_is_help=True)
 

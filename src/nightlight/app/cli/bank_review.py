@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nightlight.app.cli.common import Json, emit, opened, operator, table
+from nightlight.core.bank import BankItem, BankKind
 from nightlight.core.errors import Conflict, Denied, Invalid, NotFound
-from nightlight.core.fingerprint import BankItem, BankKind
 
 if TYPE_CHECKING:
     from nightlight.app.bootstrap import Nightlight

@@ -9,7 +9,7 @@ import typer
 from nightlight.app.cli.common import Exit, Json, emit, opened, operator
 
 if TYPE_CHECKING:
-    from nightlight.core.fingerprint import IndexStatus
+    from nightlight.core.bank import IndexStatus
 
 app = typer.Typer(help="The fingerprint index: its files, merging and checking them.", no_args_is_help=True)
 

@@ -16,7 +16,7 @@ from nightlight.core.errors import Invalid
 from nightlight.core.fingerprint import PDQ_MIN_QUALITY, Fingerprint, FingerprintKind
 
 if TYPE_CHECKING:
-    from nightlight.core.fingerprint import Match
+    from nightlight.core.bank import Match
     from nightlight.senses.media import ScreenedMedia
 
 FEW = 48

@@ -20,7 +20,7 @@ from nightlight.app.demo import DemoStep, Send, Upload, banked, evening
 from nightlight.app.demo.world import HOURS
 from nightlight.app.serving import serve_until_stopped
 from nightlight.app.stats import strongest_of
-from nightlight.core.fingerprint import Bank
+from nightlight.core.bank import Bank
 from nightlight.core.services import Scope
 
 BATCH = 50

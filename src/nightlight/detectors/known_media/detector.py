@@ -15,10 +15,11 @@ import msgspec
 from msgspec import Struct
 
 from nightlight.core.arbitration import Outcome, arbitrate, known_false, settles
+from nightlight.core.bank import BankAction, BankKind, Match
 from nightlight.core.detect import Absorption, BaseDetector, Fact, Key, KeyKind, Observation, load_card
 from nightlight.core.event import EventBase
 from nightlight.core.features import Features, MediaFeatures, Sense
-from nightlight.core.fingerprint import PDQ_MIN_QUALITY, BankAction, BankKind, Fingerprint, FingerprintKind, Match
+from nightlight.core.fingerprint import PDQ_MIN_QUALITY, Fingerprint, FingerprintKind
 from nightlight.core.harm import Harm
 from nightlight.core.signal import FLOOD, FLOOD_GOES_ON, PAUSED, WITHDRAWN, Evidence, Signal, Subject, SubjectKind
 from nightlight.detectors.known_media.states import Met, Seen, Sharing, Uploader, mark, met_again

@@ -11,10 +11,11 @@ import pytest
 from msgspec.structs import replace
 
 from nightlight.app.harness import senses
+from nightlight.core.bank import BankAction, BankKind, Match
 from nightlight.core.detect import MAX_STATE_BYTES, Fact, Key, KeyKind, Observation, decode_state, encode_state
 from nightlight.core.event import AgeBand, Channel, Media, Message, Party
 from nightlight.core.features import Features, MediaFeatures, Sense
-from nightlight.core.fingerprint import BankAction, BankKind, Fingerprint, FingerprintKind, Match, Variant
+from nightlight.core.fingerprint import Fingerprint, FingerprintKind, Variant
 from nightlight.core.signal import FLOOD, FLOOD_GOES_ON, WITHDRAWN, SubjectKind
 from nightlight.detectors.known_media import KnownMedia, build
 from nightlight.detectors.known_media.detector import ACCOUNT_ITEMS_REMEMBERED, PART_OF_IT

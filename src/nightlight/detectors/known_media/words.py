@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from nightlight.core.arbitration import kind_name, named
-from nightlight.core.fingerprint import BankKind, Match, Variant
+from nightlight.core.bank import BankKind, Match
+from nightlight.core.fingerprint import Variant
 
 
 def reason(match: Match) -> str:

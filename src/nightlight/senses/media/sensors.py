@@ -9,9 +9,10 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from nightlight.core.arbitration import settles
+from nightlight.core.bank import BankKind, Match, Searcher
 from nightlight.core.event import EventBase, Media, MediaScreened, StreamFrame
 from nightlight.core.features import Features, MediaFeatures, Sense, SenseInput
-from nightlight.core.fingerprint import PDQ_MIN_QUALITY, BankKind, Fingerprint, FingerprintKind, Match, Searcher, Variant
+from nightlight.core.fingerprint import PDQ_MIN_QUALITY, Fingerprint, FingerprintKind, Variant
 
 
 def searchable(fingerprint: Fingerprint) -> bool:

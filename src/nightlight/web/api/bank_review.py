@@ -7,8 +7,8 @@ import asyncio
 import msgspec
 from litestar import Response
 
+from nightlight.core.bank import Bank, BankItem
 from nightlight.core.errors import Denied, Invalid
-from nightlight.core.fingerprint import Bank, BankItem
 from nightlight.core.services import Scope
 from nightlight.web.api.banks import body_of, name_in_path
 from nightlight.web.api.wire import ItemState, Judged, NewApproval, NewPause, NewRollback, NewVerdict, VersionList

@@ -10,8 +10,9 @@ import msgspec
 from litestar import Response
 from msgspec import UNSET, Meta
 
+from nightlight.core.bank import Bank, BankItem
 from nightlight.core.errors import Invalid, NotFound
-from nightlight.core.fingerprint import Bank, BankItem, FingerprintKind
+from nightlight.core.fingerprint import FingerprintKind
 from nightlight.core.services import Scope
 from nightlight.web.api.wire import (
     BankChange,

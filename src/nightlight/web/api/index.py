@@ -6,7 +6,7 @@ import asyncio
 
 from litestar import Response
 
-from nightlight.core.fingerprint import IndexStatus
+from nightlight.core.bank import IndexStatus
 from nightlight.core.services import Scope
 from nightlight.web.bodies import Req, query
 from nightlight.web.hands import caller_of, hands_of

@@ -9,26 +9,13 @@ from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from nightlight.core.bank import Bank, BankAction, BankItem, BankKind, BankVersion, Category, ItemVerdict, Match, Standing
 from nightlight.core.case import Case
 from nightlight.core.decision import Decision, Instruction
 from nightlight.core.errors import Invalid
 from nightlight.core.event import EVENT_TYPES, EventBase, Id, MediaScreened
 from nightlight.core.exchange import ExchangeState
-from nightlight.core.fingerprint import (
-    MAX_FINGERPRINTS,
-    PDQ_THRESHOLD,
-    Bank,
-    BankAction,
-    BankItem,
-    BankKind,
-    BankVersion,
-    Category,
-    Fingerprint,
-    FingerprintKind,
-    ItemVerdict,
-    Match,
-    Standing,
-)
+from nightlight.core.fingerprint import MAX_FINGERPRINTS, PDQ_THRESHOLD, Fingerprint, FingerprintKind
 from nightlight.core.services import Answer, Caller, DeadLetter, Job, Scope, Screening
 
 MAX_QUERIES = 100

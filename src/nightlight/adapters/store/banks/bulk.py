@@ -13,8 +13,8 @@ from sqlalchemy import Connection
 from nightlight.adapters.store.banks import checks
 from nightlight.adapters.store.banks.rows import Rows, chunks, item_columns
 from nightlight.adapters.store.tables import bank_items, micros, moment
+from nightlight.core.bank import Bank, BankItem, BankKind, NewItem
 from nightlight.core.errors import Invalid, TooLarge
-from nightlight.core.fingerprint import Bank, BankItem, BankKind, NewItem
 from nightlight.core.ids import new_id
 
 MOST_ROWS = 5000

@@ -8,17 +8,9 @@ from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
+from nightlight.core.bank import Bank, BankAction, BankKind, Category, NewItem
 from nightlight.core.errors import Invalid
-from nightlight.core.fingerprint import (
-    PDQ_THRESHOLD,
-    Bank,
-    BankAction,
-    BankKind,
-    Category,
-    Fingerprint,
-    FingerprintKind,
-    NewItem,
-)
+from nightlight.core.fingerprint import PDQ_THRESHOLD, Fingerprint, FingerprintKind
 
 MOST_FINGERPRINTS = 1024
 """Of one item: a video gives up to 512 frames, each in two views."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from nightlight.adapters.store.banks.checks import MOST_FINGERPRINTS
-from nightlight.core.fingerprint import PDQ_MIN_QUALITY, BankItem, Fingerprint, FingerprintKind
+from nightlight.core.bank import BankItem
+from nightlight.core.fingerprint import PDQ_MIN_QUALITY, Fingerprint, FingerprintKind
 
 Deriver = Callable[[bytes], Sequence[Fingerprint]]
 """PDQ hashes of a picture's parts, by its bytes."""

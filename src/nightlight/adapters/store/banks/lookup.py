@@ -12,8 +12,8 @@ from sqlalchemy import bindparam, select
 from nightlight.adapters.store.engine import Sql
 from nightlight.adapters.store.prepared import Prepared, among, listed
 from nightlight.adapters.store.tables import bank_items, micros
+from nightlight.core.bank import Bank, BankAction, BankKind, Category, Match
 from nightlight.core.clock import Clock
-from nightlight.core.fingerprint import Bank, BankAction, BankKind, Category, Match
 
 DERIVED = "crop_"
 """How the ids of items begin whose fingerprints are of a part of a confirmed picture."""

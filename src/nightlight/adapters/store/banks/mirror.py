@@ -16,8 +16,8 @@ from nightlight.adapters.index.foreign import ForeignIndex
 from nightlight.adapters.store.banks.rows import Rows, bank_columns, bank_of, chunks, item_columns
 from nightlight.adapters.store.engine import Sql
 from nightlight.adapters.store.tables import bank_changes, bank_items, banks
+from nightlight.core.bank import Bank, BankItem, FingerprintIndex, IndexPosition, LastingIndex
 from nightlight.core.errors import Invalid, NightlightError
-from nightlight.core.fingerprint import Bank, BankItem, FingerprintIndex, IndexPosition, LastingIndex
 
 _PAGE = 1000
 """Changes, or items, read at once."""

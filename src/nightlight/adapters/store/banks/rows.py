@@ -12,8 +12,9 @@ from sqlalchemy import select
 from nightlight.adapters.store.prepared import AnySelect
 from nightlight.adapters.store.rows import pack
 from nightlight.adapters.store.tables import bank_items, bank_verdicts, banks, micros, moment
+from nightlight.core.bank import Bank, BankAction, BankItem, BankKind, Category, ItemVerdict
 from nightlight.core.errors import NotFound
-from nightlight.core.fingerprint import Bank, BankAction, BankItem, BankKind, Category, Fingerprint, FingerprintKind, ItemVerdict
+from nightlight.core.fingerprint import Fingerprint, FingerprintKind
 from nightlight.core.ports import Sealer
 
 _fingerprints = msgspec.msgpack.Decoder(tuple[Fingerprint, ...]).decode

@@ -22,9 +22,7 @@ from nightlight.adapters.store.banks.writing import Change, Detail, changing
 from nightlight.adapters.store.engine import Sql
 from nightlight.adapters.store.ledger import AuditLog
 from nightlight.adapters.store.tables import bank_changes, bank_items, bank_versions, banks, micros, moment
-from nightlight.core.clock import Clock
-from nightlight.core.errors import Conflict, Denied, Invalid
-from nightlight.core.fingerprint import (
+from nightlight.core.bank import (
     Applied,
     Bank,
     BankAction,
@@ -32,14 +30,15 @@ from nightlight.core.fingerprint import (
     BankKind,
     BankVersion,
     Category,
-    Fingerprint,
     FingerprintIndex,
-    FingerprintKind,
     ItemVerdict,
     Match,
     NewItem,
     Standing,
 )
+from nightlight.core.clock import Clock
+from nightlight.core.errors import Conflict, Denied, Invalid
+from nightlight.core.fingerprint import Fingerprint, FingerprintKind
 from nightlight.core.ids import new_id
 from nightlight.core.ports import AuditEntry, Sealer
 
@@ -49,7 +48,7 @@ _EXPIRED_AT_ONCE = 1000
 
 
 class SqlBanks:
-    """Fills `core.services.BankService` and `core.fingerprint.Searcher`. When it is made, the index is brought up to what is committed:
+    """Fills `core.services.BankService` and `core.bank.Searcher`. When it is made, the index is brought up to what is committed:
     a lasting one by the changes since its files were written, any other by loading every item. Call `refresh` about every half second to
     see what other processes changed. Safe to use from several threads.
 

@@ -8,9 +8,9 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from nightlight.adapters.store.banks.rows import Rows, chunks, verdict_columns
 from nightlight.adapters.store.tables import bank_verdicts, states
+from nightlight.core.bank import ItemVerdict, Standing
 from nightlight.core.detect import Key
 from nightlight.core.errors import Invalid
-from nightlight.core.fingerprint import ItemVerdict, Standing
 
 Seen = Callable[[int, bytes, Key], int]
 """How often an item was met, from what the detector of known media saved: the version of its state, the state, and its key."""

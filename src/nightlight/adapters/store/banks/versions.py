@@ -11,8 +11,8 @@ from sqlalchemy import Connection, and_, delete, exists, func, insert, literal, 
 from nightlight.adapters.store.banks.rows import Rows, no_bank, with_settings
 from nightlight.adapters.store.banks.writing import ITEM, Change
 from nightlight.adapters.store.tables import bank_changes, bank_history, bank_items, bank_versions, banks, moment
+from nightlight.core.bank import BankKind, BankVersion
 from nightlight.core.errors import NotFound
-from nightlight.core.fingerprint import BankKind, BankVersion
 
 
 def listed(connection: Connection, bank: str, most: int) -> list[BankVersion]:

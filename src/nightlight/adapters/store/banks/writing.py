@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, delete, insert, literal, select, update
 from nightlight.adapters.store.banks.rows import bank_columns, bank_of, bank_values, chunks, no_bank, settings_of
 from nightlight.adapters.store.ledger import AuditLog, Ledger
 from nightlight.adapters.store.tables import bank_changes, bank_history, bank_items, bank_verdicts, bank_versions, banks, micros
-from nightlight.core.fingerprint import Bank
+from nightlight.core.bank import Bank
 from nightlight.core.ports import AuditEntry
 
 Detail = Mapping[str, str | int | float | bool | None]
