@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 import signal
@@ -40,7 +41,9 @@ class Screened:
     def __init__(self, home: Path, *options: str) -> None:
         command = [sys.executable, "-m", "nightlight", "--home", str(home), "screen", "-", "--follow", "--place", "GB", *options]
         pipe = subprocess.PIPE
-        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe)
+        # Tests that are run in the background are born deaf to Ctrl-C, and a child inherits that.
+        hear = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, preexec_fn=hear)
         assert self.process.stdin and self.process.stdout and self.process.stderr
         self.stdin, self.stdout, self.stderr = self.process.stdin, self.process.stdout, self.process.stderr
         self._guard = threading.Timer(SOON, self.process.kill)  # what waits for ever fails rather than hangs

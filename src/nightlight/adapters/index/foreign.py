@@ -24,6 +24,8 @@ from nightlight.core.fingerprint import Fingerprint, FingerprintKind, ForeignKin
 log = structlog.get_logger("nightlight.foreign")
 
 GROUP = "nightlight.fingerprints"
+TRIES = 20
+"""Searches of one question while items are replaced under it."""
 MOST_FOUND = 1000
 """Matches of one value that are taken from a plug-in, the nearest; a searcher that finds everything would stop the service."""
 
@@ -136,15 +138,19 @@ class ForeignItems:
         within = {name: self._threshold(bank, kind) for name, bank in banks.items() if bank.enabled}
         if not within:
             return
-        try:
-            near = sorted((int(distance), int(number)) for number, distance in searcher.search(value, max(within.values())))
-        except Exception as error:
-            self._failed(kind, error)
-            return
-        for distance, number in near[:MOST_FOUND]:
-            held = self._items.get(number)  # none: taken away since
-            if held is not None and 0 <= distance <= within.get(held[0], -1):
-                yield replace(found(banks[held[0]], held[1], kind, distance), threshold=within[held[0]])
+        for attempt in range(TRIES):
+            try:
+                near = sorted((int(distance), int(number)) for number, distance in searcher.search(value, max(within.values())))
+            except Exception as error:
+                self._failed(kind, error)
+                return
+            held = [(distance, self._items.get(number)) for distance, number in near[:MOST_FOUND]]
+            # One that is gone was taken away since: its item may have another number by now, so it is looked for again.
+            if attempt == TRIES - 1 or all(item is not None for _, item in held):
+                break
+        for distance, item in held:
+            if item is not None and 0 <= distance <= within.get(item[0], -1):
+                yield replace(found(banks[item[0]], item[1], kind, distance), threshold=within[item[0]])
 
     def _threshold(self, bank: Bank, kind: FingerprintKind) -> int:
         return bank.thresholds.get(kind.value, self._kinds[kind].threshold)

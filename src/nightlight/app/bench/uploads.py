@@ -172,7 +172,7 @@ class _Load:
             with self._lock:
                 self.jobs += 1
             return
-        if status != 200 or answer["media"] != {"media_type": "image/jpeg", "unreadable": None}:
+        if status != 200 or answer["media"] != {"media_type": "image/jpeg", "unreadable": None, "exact_only": False}:
             raise RuntimeError(f"unexpected answer {status}: {raw[:300]!r}")
         held = any(a["action"] in ("block_content", "hold_content") for a in answer["decision"]["actions"])
         if held != known:
