@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from threading import Thread
+from threading import Barrier, Thread
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -72,6 +73,26 @@ def test_two_processes_may_migrate_at_once(store_url: str | None, home: Path) ->
     for t in threads:
         t.join()
     assert sorted(done) == [False, False, True]
+
+
+def test_a_new_file_that_many_open_at_once_locks_nobody_out(tmp_path: Path) -> None:
+    # Half of the rounds locked somebody out before the switch to the log was asked for again.
+    gate = Barrier(6)
+
+    def run(folder: Path) -> None:
+        sql = Sql(resolve(None, folder))
+        try:
+            gate.wait(10)
+            with sql.read() as connection:
+                assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+        finally:
+            sql.close()
+
+    with ThreadPoolExecutor(6) as pool:
+        for n in range(20):
+            folder = tmp_path / str(n)
+            folder.mkdir()
+            list(pool.map(run, [folder] * 6))
 
 
 def test_an_empty_or_newer_database_is_not_opened(store_url: str | None, home: Path, sealer: KeyFileSealer, clock: FixedClock) -> None:

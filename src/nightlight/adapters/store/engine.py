@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from threading import Lock
+from time import monotonic, sleep
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
@@ -18,18 +20,19 @@ from nightlight.core.errors import Invalid, Unavailable
 
 DATABASE_FILE = "nightlight.db"
 RESTORE_PENDING = ".restore-pending"
+"""In the home folder while a restore is under way: see `lifecycle.backup.finish_restore`."""
 INDEX_FOLDER = "index"
 """Files of the fingerprint index, made from the banks: never backed up, and removed by a restore."""
-"""In the home folder while a restore is under way: see `lifecycle.backup.finish_restore`."""
+
+BUSY_MS = 10_000
+"""How long a connection waits for another process's lock, in milliseconds."""
 
 # synchronous=FULL: with WAL, NORMAL may lose acknowledged commits when power fails.
 # wal_autocheckpoint: 16 MB rather than 4 between checkpoints, since each one is paid for by the commit that meets it.
 # secure_delete=FAST: what is replaced is overwritten where that costs no extra writing; deletion asks for ON (`thorough`).
 PRAGMAS = (
-    "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
     "PRAGMA foreign_keys=ON",
-    "PRAGMA busy_timeout=10000",
     "PRAGMA wal_autocheckpoint=4000",
     "PRAGMA cache_size=-65536",
     "PRAGMA temp_store=MEMORY",
@@ -126,8 +129,28 @@ def make_file(path: Path) -> None:
 
 def _set_up_sqlite(connection: Any, _record: ConnectionPoolEntry) -> None:
     connection.isolation_level = None  # the driver must not begin transactions behind our back: see `_begin_sqlite`
+    connection.execute(f"PRAGMA busy_timeout={BUSY_MS}")
+    _keep_a_log(connection)
     for pragma in PRAGMAS:
         connection.execute(pragma)
+
+
+def _keep_a_log(connection: Any) -> None:
+    """Switch the file to a write-ahead log, which it then stays in.
+
+    Two that open a new file at once each wait for the other, and SQLite answers "locked" to one of them without waiting
+    (https://sqlite.org/c3ref/busy_handler.html): that one asks again.
+    """
+    until = monotonic() + BUSY_MS / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or monotonic() > until:
+                raise
+            sleep(0.005)
+        else:
+            return
 
 
 def _begin_sqlite(connection: Connection) -> None:
