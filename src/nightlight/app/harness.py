@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from msgspec.structs import replace
-
 from nightlight.adapters.index import FlatIndex
 from nightlight.app.senses import Sensed, Senses, follow_tails
+from nightlight.core.arbitration import told
 from nightlight.core.bank import Bank, BankItem, Match, Searcher
 from nightlight.core.event import EventBase
 from nightlight.core.features import Features, Sense, Sensor
@@ -47,17 +46,12 @@ class _Banks:
         return self._told(self._index.search_exact(fingerprints))
 
     def _told(self, matches: Sequence[Match]) -> list[Match]:
-        return [told for m in matches if (told := self._one(m, self._banks[m.bank], self._items[m.bank, m.item])) is not None]
+        return [self._one(m, self._items[m.bank, m.item]) for m in matches if self._banks[m.bank].takes(m.kind)]
 
-    @staticmethod
-    def _one(match: Match, bank: Bank, item: BankItem) -> Match | None:
-        if bank.kinds and match.kind not in bank.kinds:
-            return None
-        return replace(
+    def _one(self, match: Match, item: BankItem) -> Match:
+        return told(
             match,
-            action=bank.action,
-            authority=bank.authority,
-            share=bank.share,
+            self._banks[match.bank],
             derived=item.derived_from is not None,
             paused=item.paused_at is not None,
             overrides_authority=item.overrides_authority,

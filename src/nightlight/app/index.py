@@ -15,7 +15,6 @@ from nightlight.core.errors import Busy
 from nightlight.core.fingerprint import Fingerprint
 from nightlight.core.ports import AuditEntry
 from nightlight.senses.media import look_up_many
-from nightlight.senses.media.sensors import searchable
 
 
 class IndexAdmin:
@@ -63,7 +62,7 @@ class LookUps:
         self._searcher = searcher
 
     def look_up(self, queries: Sequence[Sequence[Fingerprint]]) -> Sequence[Sequence[Match]]:
-        asked = [[f for f in prints if f.kind.is_exact or f.kind.is_foreign or searchable(f)] for prints in queries]
+        asked = [[f for f in prints if f.kind.is_exact or f.is_searchable] for prints in queries]
         return look_up_many(self._searcher.search_many, asked)
 
 

@@ -20,7 +20,6 @@ from nightlight.core.gate import Permission
 from nightlight.core.harm import Harm, Level
 from nightlight.core.services import Answer, Screening
 from nightlight.core.signal import Signal, Subject
-from nightlight.senses.media.sensors import searchable
 
 
 class Admitted(Struct, frozen=True, kw_only=True):
@@ -109,5 +108,5 @@ def screening_of(event: EventBase) -> Screening | None:
     if not isinstance(event, MediaScreened) or not event.size:
         return None
     likeness = [f for f in event.fingerprints if f.kind is FingerprintKind.PDQ]
-    exact_only = bool(likeness) and not any(map(searchable, likeness))
+    exact_only = bool(likeness) and not any(f.has_structure for f in likeness)
     return Screening(media_type=event.media_type, unreadable=event.unreadable, exact_only=exact_only)

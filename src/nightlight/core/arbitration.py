@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from nightlight.core.bank import BankAction, BankKind, Match
+from nightlight.core.bank import Bank, BankAction, BankKind, Category, Match
 from nightlight.core.fingerprint import FingerprintKind
 
 _STRENGTH = {BankAction.COUNT: 0, BankAction.REVIEW: 1, BankAction.HOLD: 2, BankAction.BLOCK: 3}
@@ -47,6 +48,31 @@ def allowed(match: Match) -> BankAction:
         return BankAction.COUNT
     careful = match.derived or match.paused or match.bank_kind is BankKind.QUARANTINE
     return BankAction.HOLD if careful and match.action is BankAction.BLOCK else match.action
+
+
+def told(
+    match: Match,
+    bank: Bank,
+    *,
+    derived: bool,
+    paused: bool,
+    overrides_authority: bool,
+    category: Category | None,
+    generated: bool | None,
+) -> Match:
+    """A match of the index with what its bank and its item say of it."""
+    said = replace(
+        match,
+        action=bank.action,
+        authority=bank.authority,
+        share=bank.share,
+        derived=derived,
+        paused=paused,
+        overrides_authority=overrides_authority,
+        category=category,
+        generated=generated,
+    )
+    return said if bank.kind is BankKind.NEGATIVE else replace(said, action=allowed(said))
 
 
 def known_false(matches: Iterable[Match]) -> Match | None:

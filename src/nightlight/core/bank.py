@@ -65,6 +65,10 @@ class Bank(Struct, frozen=True, kw_only=True):
     version: int = 0
     """Rises with every change of the bank or its items."""
 
+    def takes(self, kind: FingerprintKind) -> bool:
+        """Whether it matches fingerprints of that kind."""
+        return not self.kinds or kind in self.kinds
+
 
 class BankItem(Struct, frozen=True, kw_only=True):
     """One picture or video of a bank: it may hold many fingerprints."""

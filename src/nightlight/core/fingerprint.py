@@ -9,6 +9,8 @@ from typing import Annotated, Protocol
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from nightlight.core.errors import Invalid
+
 PDQ_BITS = 256
 PDQ_THRESHOLD = 31
 """Bits apart at which two PDQ hashes are the same picture: Meta's published recommendation, and HMA's default."""
@@ -50,13 +52,23 @@ class FingerprintKind(StrEnum):
         """How many hexadecimal digits a value has; 0 where only a plug-in knows."""
         return _HEX_DIGITS.get(self, 0)
 
+    def fits(self, value: str) -> bool:
+        """Whether a value is written as this kind's are; of a foreign kind only its plug-in knows more."""
+        fitting = LEAST_DIGITS <= len(value) <= MOST_DIGITS if self.is_foreign else len(value) == self.hex_digits
+        return fitting and _HEX.fullmatch(value) is not None
+
     @property
     def is_exact(self) -> bool:
         """True where a match means the very same bytes."""
         return self in _EXACT
 
 
-_FOREIGN = re.compile(r"x-[a-z0-9][a-z0-9-]{0,38}")
+FOREIGN_KIND = r"x-[a-z0-9][a-z0-9-]{0,38}"
+"""How a foreign kind is named, as a regular expression."""
+LEAST_DIGITS, MOST_DIGITS = 8, 2048
+"""Of a foreign kind's value."""
+_FOREIGN = re.compile(FOREIGN_KIND)
+_HEX = re.compile(r"[0-9a-f]*")
 _HEX_DIGITS = {FingerprintKind.SHA256: 64, FingerprintKind.SHA1: 40, FingerprintKind.MD5: 32, FingerprintKind.PDQ: 64}
 _EXACT = frozenset((FingerprintKind.SHA256, FingerprintKind.SHA1, FingerprintKind.MD5))
 
@@ -124,6 +136,24 @@ class Fingerprint(Struct, frozen=True, forbid_unknown_fields=True):
     """PDQ only: the view of the picture that was hashed; unset is the picture as shown."""
     seconds: Annotated[float, Meta(ge=0)] | UnsetType = UNSET
     """Of a video's frame: when it is shown."""
+
+    @property
+    def has_structure(self) -> bool:
+        """True for a PDQ hash that can tell its picture from others. One sent without its quality is taken for one."""
+        return self.kind is FingerprintKind.PDQ and (self.quality is None or self.quality >= PDQ_MIN_QUALITY)
+
+    @property
+    def is_searchable(self) -> bool:
+        """True where a search by likeness makes sense. Of foreign kinds only a plug-in knows, so they are always searched."""
+        return self.has_structure or self.kind.is_foreign
+
+
+def check_written(fingerprints: Iterable[Fingerprint], field: str = "fingerprints") -> None:
+    """Raises Invalid naming the fingerprint whose value is not written as its kind's are."""
+    for place, found in enumerate(fingerprints):
+        if not found.kind.fits(found.value):
+            digits = f"{LEAST_DIGITS} to {MOST_DIGITS}" if found.kind.is_foreign else found.kind.hex_digits
+            raise Invalid(f"a {found.kind.value} has {digits} lower-case hexadecimal digits", field=f"{field}[{place}].value")
 
 
 class ForeignKind(Protocol):

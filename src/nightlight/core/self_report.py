@@ -76,7 +76,7 @@ def check_pictures(pictures: Sequence[Sequence[Fingerprint]]) -> tuple[Picture, 
         if sorted(kinds) not in ([FingerprintKind.SHA256], [FingerprintKind.PDQ, FingerprintKind.SHA256]):
             raise Invalid("a picture has one sha256 and at most one pdq", field=where)
         for found in given:
-            if len(found.value) != found.kind.hex_digits or any(c not in "0123456789abcdef" for c in found.value):
+            if not found.kind.fits(found.value):
                 raise Invalid(f"{found.kind.hex_digits} lower-case hexadecimal digits", field=f"{where}.{found.kind}")
             if found.kind is FingerprintKind.PDQ:
                 _check_structure(found, where)

@@ -10,7 +10,7 @@ import msgspec
 
 from nightlight.core.errors import Invalid, TooLarge
 from nightlight.core.event import EVENT_TYPES, ContactRequest, EventBase, Id, Message, Transcript, fields_of
-from nightlight.core.fingerprint import Fingerprint
+from nightlight.core.fingerprint import check_written
 from nightlight.ingest.limits import Limits
 
 E = TypeVar("E", bound=EventBase)
@@ -84,7 +84,7 @@ def _check_own(event: EventBase, limits: Limits) -> None:
             else:
                 _check_text(value, name, limits)
         elif isinstance(value, tuple):
-            _check_fingerprints(value, name)
+            check_written(value, name)
 
 
 def _check_text(text: str, field: str, limits: Limits) -> None:
@@ -98,16 +98,6 @@ def _check_text(text: str, field: str, limits: Limits) -> None:
             text.encode()
         except UnicodeEncodeError:
             raise Invalid("may not hold half of a surrogate pair", field=field) from None
-
-
-def _check_fingerprints(fingerprints: tuple[Fingerprint, ...], field: str) -> None:
-    for i, fingerprint in enumerate(fingerprints):
-        digits = fingerprint.kind.hex_digits
-        # A foreign kind's length is its plug-in's business; the schema bounds it.
-        if len(fingerprint.value) != digits and not fingerprint.kind.is_foreign:
-            raise Invalid(f"a {fingerprint.kind} has {digits} hexadecimal digits", field=f"{field}[{i}].value")
-        if not fingerprint.value.isalnum():
-            raise Invalid("expected lower-case hexadecimal", field=f"{field}[{i}].value")
 
 
 def _check_time(event: E, limits: Limits, now: datetime) -> E:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 
 from nightlight.core.bank import Category
-from nightlight.core.fingerprint import Fingerprint, FingerprintKind
+from nightlight.core.fingerprint import LEAST_DIGITS, MOST_DIGITS, Fingerprint, FingerprintKind
 
 _OURS = {
     "pdq": FingerprintKind.PDQ,
@@ -30,7 +30,6 @@ _FOREIGN = {
 }
 _NO_HASH = frozenset(("text", "textstring", "rawtext", "url", "uri", "rawuri", "urlmd5", "trendquery", "unknown"))
 """Kinds of the peers that are no hash of a picture or video. `url_md5` is the hash of a link."""
-_MOST_DIGITS, _LEAST_DIGITS = 2048, 8
 _MOST_LABELS, _MOST_LABEL, _MOST_SOURCE = 32, 80, 160
 _HEX = re.compile(r"[0-9a-f]+")
 
@@ -58,14 +57,14 @@ def fingerprint(kind: FingerprintKind, value: str, quality: int | None = None) -
         hexed = _hexed(value)
         return None if hexed is None else Fingerprint(kind, hexed)
     value = value.lower()
-    if len(value) != kind.hex_digits or _HEX.fullmatch(value) is None:
+    if not kind.fits(value):
         return None
     kept = quality if kind is FingerprintKind.PDQ and quality is not None and 0 <= quality <= 100 else None
     return Fingerprint(kind, value, kept)
 
 
 def _hexed(value: str) -> str | None:
-    if len(value) > _MOST_DIGITS * 4:
+    if len(value) > MOST_DIGITS * 4:
         return None
     low = value.lower()
     if len(low) % 2 == 0 and _HEX.fullmatch(low):
@@ -80,7 +79,7 @@ def _hexed(value: str) -> str | None:
             found = base64.b64decode(value, validate=True).hex()
         except (binascii.Error, ValueError):
             return None
-    return found if _LEAST_DIGITS <= len(found) <= _MOST_DIGITS else None
+    return found if LEAST_DIGITS <= len(found) <= MOST_DIGITS else None
 
 
 def category_of(text: str | None) -> Category | None:

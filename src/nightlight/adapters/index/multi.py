@@ -1,9 +1,9 @@
 """`MultiIndex`: multi-index hashing over mapped files, and a small scanned part for what changed since.
 
-What a search sees hangs on one immutable `_Parts`: immutable segments, the oldest first, and a `FlatIndex` that holds what was put since
+What a search sees hangs on one immutable `Parts`: immutable segments, the oldest first, and a `FlatIndex` that holds what was put since
 the last merge. Readers take no lock. A writer puts an item into the scanned part first and strikes it out of the segments then; a reader
 looks at the segments first and at the scanned part then. So an item that is being replaced is found as it was or as it is, and is never
-missed. A merge copies what is live into a new segment while all goes on, and replaces `_Parts` in one assignment; a reader that sees it
+missed. A merge copies what is live into a new segment while all goes on, and replaces `Parts` in one assignment; a reader that sees it
 replaced looks again.
 """
 
@@ -16,10 +16,7 @@ from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
-import numpy as np
 from msgspec import Struct
-from msgspec.structs import replace
-from numpy.typing import NDArray
 
 from nightlight.adapters.index.build import LayoutOf, Source, build
 from nightlight.adapters.index.columns import GONE, PAGE, Columns, Spool, columns
@@ -27,8 +24,9 @@ from nightlight.adapters.index.file import Damaged, writing
 from nightlight.adapters.index.flat import FlatIndex
 from nightlight.adapters.index.folder import Folder
 from nightlight.adapters.index.layout import layout
+from nightlight.adapters.index.parts import Parts, apply, parts_of
 from nightlight.adapters.index.segment import Segment
-from nightlight.adapters.index.shared import Item, check, found, nearest_first, usable
+from nightlight.adapters.index.shared import Item, check, usable
 from nightlight.adapters.index.veil import Veil
 from nightlight.core.bank import Bank, BankItem, IndexPosition, IndexStatus, Match
 from nightlight.core.errors import NotFound
@@ -56,15 +54,6 @@ class Tuning(Struct, frozen=True, kw_only=True):
     """False: merges happen in the thread that makes them due."""
     workers: int = 1
     """Threads of a merge beside the searches; a first load takes all processors."""
-
-
-class _Parts(Struct, frozen=True):
-    segments: tuple[Segment, ...]
-    banks: tuple[tuple[Bank | None, ...], ...]
-    """Of each segment, by its own numbers."""
-    limits: tuple[tuple[NDArray[np.int32], int], ...]
-    """Bits within which each of those banks matches, -1 for none; and the most of them."""
-    scanned: FlatIndex
 
 
 class MultiIndex:
@@ -95,7 +84,7 @@ class MultiIndex:
         segments, wrong = self._folder.open()
         self._trouble = "; ".join(wrong) or None
         self._mended: str | None = None
-        self._parts = _Parts((), (), (), FlatIndex())
+        self._parts = Parts((), (), (), FlatIndex())
         self._adopt(segments)
         self._thread: threading.Thread | None = None
 
@@ -107,50 +96,23 @@ class MultiIndex:
     def search_many(self, queries: Sequence[Sequence[Fingerprint]]) -> list[list[Match]]:
         """The matches of each question, as `search` gives them; hundreds at once cost less than one by one."""
         asked = [usable(fingerprints) for fingerprints in queries]
-        likeness = [(place, f) for place, prints in enumerate(asked) for f in prints if f.kind is FingerprintKind.PDQ]
         for _ in range(TRIES):
             parts = self._parts
-            results = self._search(parts, asked, likeness)
+            results = parts.search(asked)
             if self._parts is parts:
                 return results
         with self._lock:
-            return self._search(self._parts, asked, likeness)
+            return self._parts.search(asked)
 
     def search_exact(self, fingerprints: Sequence[Fingerprint]) -> list[Match]:
         asked = [f for f in usable(fingerprints) if f.kind.is_exact]
         for _ in range(TRIES):
             parts = self._parts
-            matches = [*self._same(parts, asked), *parts.scanned.search_exact(asked)]
+            matches = parts.search_exact(asked)
             if self._parts is parts:
-                return nearest_first(matches)
+                return matches
         with self._lock:
-            return nearest_first([*self._same(self._parts, asked), *self._parts.scanned.search_exact(asked)])
-
-    def _search(
-        self, parts: _Parts, asked: Sequence[Sequence[Fingerprint]], likeness: Sequence[tuple[int, Fingerprint]]
-    ) -> list[list[Match]]:
-        matches: list[list[Match]] = [[] for _ in asked]
-        if likeness and parts.segments:
-            values = np.frombuffer(bytes.fromhex("".join([f.value for _, f in likeness])), np.uint8).reshape(-1, 32)
-            for segment, banks, limits in zip(parts.segments, parts.banks, parts.limits, strict=True):
-                for query, item, distance in segment.near(values, *limits).tolist():
-                    bank = banks[segment.group(item)]
-                    if bank is not None:
-                        matches[likeness[query][0]].append(found(bank, segment.name(item), FingerprintKind.PDQ, distance))
-        for place, prints in enumerate(asked):
-            matches[place] += self._same(parts, [f for f in prints if f.kind.is_exact])
-            if not parts.scanned.is_empty:
-                matches[place] += parts.scanned.search(prints)
-        return [nearest_first(one) for one in matches]
-
-    @staticmethod
-    def _same(parts: _Parts, fingerprints: Sequence[Fingerprint]) -> Iterator[Match]:
-        for segment, banks in zip(parts.segments, parts.banks, strict=True):
-            for fingerprint in fingerprints:
-                for item in segment.same(fingerprint):
-                    bank = next(iter(banks[segment.group(item) :]), None)  # a damaged file may name any
-                    if bank is not None and bank.enabled:
-                        yield found(bank, segment.name(item), fingerprint.kind, 0)
+            return self._parts.search_exact(asked)
 
     def sizes(self) -> Mapping[FingerprintKind, int]:
         with self._lock:
@@ -163,7 +125,7 @@ class MultiIndex:
         with self._lock:
             self._parts.scanned.put_bank(bank)
             self._banks[bank.name] = bank
-            self._parts = self._shown(self._parts.segments, self._parts.scanned)
+            self._parts = parts_of(self._banks, self._parts.segments, self._parts.scanned)
 
     def put_item(self, item: BankItem) -> None:
         check(item)
@@ -438,14 +400,14 @@ class MultiIndex:
                 items = {key: self._entries.get(key) for key in todo}
                 banks = list(self._banks.values())
                 if len(items) <= FEW:
-                    _apply(segments, scanned, banks, items)
+                    apply(segments, scanned, banks, items)
                     self._entries = {key: item for key, item in self._entries.items() if key in applied}
                     self._gone = applied - self._entries.keys()
                     self._covered = {key: at for key, at in self._covered.items() if key in applied}
                     self._retry_at = 0
-                    self._parts = self._shown(tuple(segments), scanned)
+                    self._parts = parts_of(self._banks, tuple(segments), scanned)
                     return
-            _apply(segments, scanned, banks, items)
+            apply(segments, scanned, banks, items)
             todo = set()
 
     def _catch_up(self) -> None:
@@ -484,12 +446,6 @@ class MultiIndex:
         except Damaged:
             return  # `status` and `position` tell
 
-    def _shown(self, segments: tuple[Segment, ...], scanned: FlatIndex) -> _Parts:
-        banks = tuple(tuple(self._banks.get(name) for name in segment.banks) for segment in segments)
-        bits = [[b.threshold if b is not None and b.enabled else -1 for b in known] for known in banks]
-        limits = tuple((np.array(known, np.int32), max(known, default=-1)) for known in bits)
-        return replace(self._parts, segments=segments, banks=banks, limits=limits, scanned=scanned)
-
     def _merge_when_due(self) -> None:
         due = len(self._entries) + len(self._gone)
         if due < max(self._tuning.scanned, self._retry_at) or self._changed is not None or self._closed:
@@ -514,19 +470,6 @@ class MultiIndex:
             self._trouble, done = f"merging failed: {type(error).__name__}: {error}", False
         if not done:
             self._retry_at = 5 * (len(self._entries) + len(self._gone)) // 4
-
-
-def _apply(segments: Sequence[Segment], scanned: FlatIndex, banks: Sequence[Bank], items: Mapping[Item, BankItem | None]) -> None:
-    """Have the scanned part hold the banks and the items, None where it is gone; the segments hold none of those items."""
-    for bank in banks:
-        scanned.put_bank(bank)
-    for (bank_name, id), item in items.items():
-        if item is None:
-            scanned.remove_item(bank_name, id)
-        else:
-            scanned.put_item(item)
-    for segment in segments:
-        segment.strike(list(items))
 
 
 def _pages(first: list[BankItem], rest: Iterator[BankItem]) -> Iterator[list[BankItem]]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from nightlight.core.bank import Bank, BankItem, Match
-from nightlight.core.errors import Invalid
-from nightlight.core.fingerprint import Fingerprint, FingerprintKind
+from nightlight.core.fingerprint import Fingerprint, FingerprintKind, check_written
 
 Item = tuple[str, str]
 """A bank's name and an item's id."""
@@ -15,14 +14,9 @@ Item = tuple[str, str]
 def check(item: BankItem) -> None:
     """Raises Invalid where a fingerprint is not lower-case hexadecimal of its kind's length: it would sit in a bank and match nothing.
 
-    Foreign kinds are passed over: they are held beside the index, see `foreign`.
+    Foreign kinds are held beside the index, see `foreign`.
     """
-    for place, fingerprint in enumerate(item.fingerprints):
-        value, kind = fingerprint.value, fingerprint.kind
-        if kind.is_foreign:
-            continue
-        if len(value) != kind.hex_digits or not set(value) <= set("0123456789abcdef"):
-            raise Invalid(f"{kind} is {kind.hex_digits} hexadecimal digits in lower case", field=f"fingerprints[{place}].value")
+    check_written(item.fingerprints)
 
 
 def usable(fingerprints: Iterable[Fingerprint]) -> list[Fingerprint]:

@@ -21,7 +21,6 @@ from nightlight.app.bench.pictures import encoded, invented
 from nightlight.core.bank import BankKind, Match
 from nightlight.core.fingerprint import PDQ_THRESHOLD, Fingerprint, FingerprintKind
 from nightlight.senses.media import derived_crops, look_up, screen_bytes, warm_up
-from nightlight.senses.media.sensors import searchable
 
 UNRELATED = "unrelated pictures"
 
@@ -97,13 +96,13 @@ class _Bank:
 
     def find(self, data: bytes) -> tuple[set[int], set[int]]:
         """The items found without what was derived, and with it."""
-        prints = [f for f in screen_bytes(data, thorough=True).fingerprints if searchable(f)]
+        prints = [f for f in screen_bytes(data, thorough=True).fingerprints if f.is_searchable]
         whole = look_up(lambda asked: [m for m in self._search(asked) if not m.derived], prints)
         return {int(m.item) for m in whole}, {int(m.item.partition(" ")[0]) for m in look_up(self._search, prints)}
 
     def _keep(self, item: int, fingerprints: Sequence[Fingerprint], *, derived: bool) -> None:
         for f in fingerprints:
-            if searchable(f):
+            if f.is_searchable:
                 self._rows.append(_bits(f.value))
                 self._items.append(item)
                 self._derived.append(derived)

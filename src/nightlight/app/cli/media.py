@@ -212,16 +212,10 @@ def _bare(line: str, where: str) -> list[Fingerprint]:
         kinds = (FingerprintKind(words[0]),) if len(words) == 2 else _BY_DIGITS.get(len(value), ())
     except ValueError:
         kinds = ()
-    hexadecimal = len(words) in (1, 2) and set(value) <= set("0123456789abcdef")
-    if not kinds or not hexadecimal or any(not _long_enough(value, kind) for kind in kinds):
+    if not kinds or len(words) > 2 or not all(kind.fits(value) for kind in kinds):
         allowed = ", ".join(f"{kind.value} of {kind.hex_digits}" for kind in FingerprintKind)
         raise Invalid(f"not a hash in hexadecimal digits ({allowed}, or a foreign kind such as x-other)", field=where)
     return [Fingerprint(kind, value) for kind in kinds]
-
-
-def _long_enough(value: str, kind: FingerprintKind) -> bool:
-    """What a foreign kind's values are like is its plug-in's to say."""
-    return 8 <= len(value) <= 2048 if kind.is_foreign else len(value) == kind.hex_digits
 
 
 def _looked_up(look_up: LookUp, asked: Sequence[list[Fingerprint]]) -> Iterator[tuple[list[Fingerprint], Sequence[Match]]]:

@@ -19,7 +19,6 @@ from nightlight.core.bank import BankAction, BankKind, Match
 from nightlight.core.detect import Absorption, BaseDetector, Fact, Key, KeyKind, Observation, load_card
 from nightlight.core.event import EventBase
 from nightlight.core.features import Features, MediaFeatures, Sense
-from nightlight.core.fingerprint import PDQ_MIN_QUALITY, Fingerprint, FingerprintKind
 from nightlight.core.harm import Harm
 from nightlight.core.signal import FLOOD, FLOOD_GOES_ON, PAUSED, WITHDRAWN, Evidence, Signal, Subject, SubjectKind
 from nightlight.detectors.known_media.states import Met, Seen, Sharing, Uploader, mark, met_again
@@ -74,7 +73,7 @@ class KnownMedia(BaseDetector):
     def wants(self, states: Mapping[Key, Any], event: EventBase, features: Features) -> frozenset[Sense]:
         """Likeness only where the bytes settle nothing and there is something to search: a picture with structure, a foreign kind."""
         media = features.media
-        if media is None or media.likeness_searched or not any(map(_searchable, media.fingerprints)):
+        if media is None or media.likeness_searched or not any(f.is_searchable for f in media.fingerprints):
             return frozenset()
         return frozenset() if _settled(media) else frozenset({Sense.MATCH_LIKENESS})
 
@@ -242,12 +241,6 @@ class KnownMedia(BaseDetector):
 def _of_several(different: int) -> float:
     most = max(SEVERAL)
     return SEVERAL.get(different, 0.0) if different < most else min(MOST, SEVERAL[most] + EACH_MORE * (different - most))
-
-
-def _searchable(fingerprint: Fingerprint) -> bool:
-    if fingerprint.kind.is_foreign:
-        return True
-    return fingerprint.kind is FingerprintKind.PDQ and (fingerprint.quality is None or fingerprint.quality >= PDQ_MIN_QUALITY)
 
 
 def _settled(media: MediaFeatures) -> bool:

@@ -12,17 +12,7 @@ from nightlight.core.arbitration import settles
 from nightlight.core.bank import BankKind, Match, Searcher
 from nightlight.core.event import EventBase, Media, MediaScreened, StreamFrame
 from nightlight.core.features import Features, MediaFeatures, Sense, SenseInput
-from nightlight.core.fingerprint import PDQ_MIN_QUALITY, Fingerprint, FingerprintKind, Variant
-
-
-def searchable(fingerprint: Fingerprint) -> bool:
-    """True for a perceptual hash with enough structure to be told from others. One sent without its quality is searched.
-
-    Of foreign kinds only a plug-in knows, so they are searched wherever they are sent.
-    """
-    if fingerprint.kind.is_foreign:
-        return True
-    return fingerprint.kind is FingerprintKind.PDQ and (fingerprint.quality is None or fingerprint.quality >= PDQ_MIN_QUALITY)
+from nightlight.core.fingerprint import Fingerprint, FingerprintKind, Variant
 
 
 def merged(*found: Sequence[Match]) -> tuple[Match, ...]:
@@ -146,7 +136,7 @@ class LikenessSensor(_MediaSensor):
     costly = True
 
     def _look(self, event: EventBase, known: MediaFeatures) -> MediaFeatures:
-        wanted = [f for f in known.fingerprints if searchable(f)]
+        wanted = [f for f in known.fingerprints if f.is_searchable]
         if not wanted:
             return known
         return replace(known, matches=merged(known.matches, look_up(self._banks.search, wanted, event.id)), likeness_searched=True)

@@ -12,7 +12,7 @@ from msgspec import UNSET, Meta
 
 from nightlight.core.bank import Bank, BankItem
 from nightlight.core.errors import Invalid, NotFound
-from nightlight.core.fingerprint import FingerprintKind
+from nightlight.core.fingerprint import FingerprintKind, check_written
 from nightlight.core.services import Scope
 from nightlight.web.api.wire import (
     BankChange,
@@ -25,7 +25,6 @@ from nightlight.web.api.wire import (
     NewBank,
     NewItem,
     UploadedItem,
-    check_fingerprints,
 )
 from nightlight.web.bodies import Req, decode, query, query_count, read_json
 from nightlight.web.hands import caller_of, hands_of
@@ -148,7 +147,7 @@ async def list_items(request: Req) -> Response[bytes]:
 async def add_item(request: Req) -> Response[bytes]:
     bank = name_in_path(request, "bank")
     new = decode(await body_of(request), _new_item)
-    check_fingerprints(new.fingerprints)
+    check_written(new.fingerprints)
 
     def work() -> BankItem:
         banks = hands_of(request).services.banks
@@ -239,11 +238,11 @@ async def match_fingerprints(request: Req) -> Response[bytes]:
     if asked.fingerprints is not UNSET:
         if asked.queries is not UNSET:
             raise Invalid("not beside `fingerprints`: one or the other", field="queries")
-        check_fingerprints(asked.fingerprints)
+        check_written(asked.fingerprints)
         (matches,) = await asyncio.to_thread(lookups.look_up, [asked.fingerprints])
         return json_response(MatchList(tuple(matches)))
     queries = [one.fingerprints for one in asked.queries or ()]
     for position, fingerprints in enumerate(queries):
-        check_fingerprints(fingerprints, f"queries[{position}].")
+        check_written(fingerprints, f"queries[{position}].fingerprints")
     results = await asyncio.to_thread(lookups.look_up, queries)
     return json_response(MatchResults(tuple(MatchList(tuple(matches)) for matches in results)))

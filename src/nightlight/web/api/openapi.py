@@ -12,7 +12,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 
 from nightlight.core.event import EVENT_TYPES, Id
-from nightlight.core.fingerprint import FingerprintKind, Variant
+from nightlight.core.fingerprint import FOREIGN_KIND, LEAST_DIGITS, MOST_DIGITS, FingerprintKind, Variant
 from nightlight.web.api.wire import SENT_EVENT, EventAnswer, MediaJob, Replayed
 from nightlight.web.config import WebConfig
 from nightlight.web.guards import SCOPES
@@ -212,9 +212,6 @@ class Schemas:
         return schema
 
 
-FOREIGN_KIND = "^x-[a-z0-9][a-z0-9-]{0,38}$"
-
-
 def fingerprint_schema() -> Json:
     """Each kind with its own length, foreign ones with the bounds of all. What msgspec cannot say, the service checks all the same."""
     quality = {"anyOf": [{"type": "integer", "minimum": 0, "maximum": 100}, {"type": "null"}], "default": None}
@@ -232,13 +229,13 @@ def fingerprint_schema() -> Json:
 
     foreign = one(FingerprintKind.PDQ)
     foreign["properties"] |= {
-        "kind": {"type": "string", "pattern": FOREIGN_KIND, "description": "of a plug-in"},
-        "value": {"type": "string", "pattern": "^[0-9a-f]{8,2048}$", "description": "lower-case hexadecimal"},
+        "kind": {"type": "string", "pattern": f"^{FOREIGN_KIND}$", "description": "of a plug-in"},
+        "value": {"type": "string", "pattern": f"^[0-9a-f]{{{LEAST_DIGITS},{MOST_DIGITS}}}$", "description": "lower-case hexadecimal"},
     }
     return {"title": "Fingerprint", "oneOf": [*(one(kind) for kind in FingerprintKind), foreign]}
 
 
-KIND_PATTERN = r"^(sha256|sha1|md5|pdq|x-[a-z0-9][a-z0-9-]{0,38})$"
+KIND_PATTERN = f"^({'|'.join(FingerprintKind)}|{FOREIGN_KIND})$"
 
 # As ingest has it: no control characters, no line separators, no marks that reorder what a reviewer sees.
 ID_PATTERN = r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]+$"

@@ -12,10 +12,9 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from nightlight.core.bank import Bank, BankAction, BankItem, BankKind, BankVersion, Category, ItemVerdict, Match, Standing
 from nightlight.core.case import Case
 from nightlight.core.decision import Decision, Instruction
-from nightlight.core.errors import Invalid
 from nightlight.core.event import EVENT_TYPES, EventBase, Id, MediaScreened
 from nightlight.core.exchange import ExchangeState
-from nightlight.core.fingerprint import MAX_FINGERPRINTS, PDQ_THRESHOLD, Fingerprint, FingerprintKind
+from nightlight.core.fingerprint import FOREIGN_KIND, MAX_FINGERPRINTS, PDQ_THRESHOLD, Fingerprint, FingerprintKind
 from nightlight.core.services import Answer, Caller, DeadLetter, Job, Scope, Screening
 
 MAX_QUERIES = 100
@@ -31,7 +30,7 @@ Fingerprints = Annotated[tuple[Fingerprint, ...], Meta(min_length=1, max_length=
 BankedFingerprints = Annotated[tuple[Fingerprint, ...], Meta(min_length=1, max_length=1024)]
 """A video's item has those of its frames."""
 Kinds = Annotated[tuple[FingerprintKind, ...], Meta(max_length=32, extra_json_schema={"uniqueItems": True})]
-ForeignName = Annotated[str, Meta(pattern=r"^x-[a-z0-9][a-z0-9-]{0,38}$")]
+ForeignName = Annotated[str, Meta(pattern=f"^{FOREIGN_KIND}$")]
 Thresholds = Annotated[dict[ForeignName, Annotated[int, Meta(ge=0, le=1_000_000)]], Meta(max_length=32)]
 Share = Annotated[float, Meta(ge=0.0, le=1.0)]
 Days = Annotated[int, Meta(ge=1, le=36_500)]
@@ -294,13 +293,3 @@ def answer_for(caller: Caller, answer: Answer) -> EventAnswer:
         decision=decision,
         media=answer.media,
     )
-
-
-def check_fingerprints(fingerprints: tuple[Fingerprint, ...], at: str = "") -> None:
-    """Raises Invalid where a value has not its kind's length."""
-    for position, found in enumerate(fingerprints):
-        # The schema's pattern ends in `$`, which lets a last newline by.
-        fits = 8 <= len(found.value) <= 2048 if found.kind.is_foreign else len(found.value) == found.kind.hex_digits
-        if not fits or not found.value.isalnum():
-            digits = "8 to 2048" if found.kind.is_foreign else found.kind.hex_digits
-            raise Invalid(f"a {found.kind} has {digits} hexadecimal digits", field=f"{at}fingerprints[{position}].value")

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from nightlight.core.bank import Bank, BankAction, BankKind, Category, NewItem
 from nightlight.core.errors import Invalid
-from nightlight.core.fingerprint import PDQ_THRESHOLD, Fingerprint, FingerprintKind
+from nightlight.core.fingerprint import PDQ_THRESHOLD, FingerprintKind, check_written
 
 MOST_FINGERPRINTS = 1024
 """Of one item: a video gives up to 512 frames, each in two views."""
@@ -24,18 +24,8 @@ FALSE_MATCH_DAYS, FALSE_MATCH_MOST_DAYS = 365, 730
 """How long an entry of a negative bank lasts unless told, and at most: what was a false match once must be looked at again."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
-_HEX = re.compile(r"[0-9a-f]*")
 _LATEST = datetime.fromisoformat("9000-01-01T00:00:00+00:00")
 _EARLIEST = datetime.fromisoformat("1970-01-02T00:00:00+00:00")
-
-
-def check(fingerprints: Sequence[Fingerprint]) -> None:
-    """Raises Invalid naming the fingerprint whose value is not what its kind is written like."""
-    for i, f in enumerate(fingerprints):
-        fits = 8 <= len(f.value) <= 2048 if f.kind.is_foreign else len(f.value) == f.kind.hex_digits
-        if not fits or _HEX.fullmatch(f.value) is None:
-            digits = "8 to 2048" if f.kind.is_foreign else str(f.kind.hex_digits)
-            raise Invalid(f"a {f.kind.value} fingerprint is {digits} lower-case hex digits", field=f"fingerprints[{i}].value")
 
 
 def new_bank(bank: Bank) -> Bank:
@@ -99,7 +89,7 @@ def settings(
 
 def item(new: NewItem, kind: BankKind, now: datetime) -> NewItem:
     """A new item of a bank of that kind, as it is kept."""
-    check(new.fingerprints)
+    check_written(new.fingerprints)
     if not 1 <= len(new.fingerprints) <= MOST_FINGERPRINTS:
         raise Invalid(f"an item has 1 to {MOST_FINGERPRINTS} fingerprints", field="fingerprints")
     if len(new.labels) > MOST_LABELS:

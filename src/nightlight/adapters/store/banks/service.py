@@ -38,7 +38,7 @@ from nightlight.core.bank import (
 )
 from nightlight.core.clock import Clock
 from nightlight.core.errors import Conflict, Denied, Invalid
-from nightlight.core.fingerprint import Fingerprint, FingerprintKind
+from nightlight.core.fingerprint import Fingerprint, FingerprintKind, check_written
 from nightlight.core.ids import new_id
 from nightlight.core.ports import AuditEntry, Sealer
 
@@ -105,7 +105,7 @@ class SqlBanks:
     # -- searching -----------------------------------------------------------------------------------------------------------------
 
     def match(self, fingerprints: Sequence[Fingerprint]) -> Sequence[Match]:
-        checks.check(fingerprints)
+        check_written(fingerprints)
         foreign.check(self._index, fingerprints)
         return self.search(fingerprints)
 
