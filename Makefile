@@ -17,7 +17,7 @@ PYTEST_ARGS ?=
 export COVERAGE_FILE := .cache/coverage/data
 
 .DEFAULT_GOAL := help
-.PHONY: help deps setup oracles peers run test test-all lint format types walls unit bench lock clean
+.PHONY: help deps setup oracles peers sentinel run test test-all lint format types walls unit bench lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,11 @@ peers: $(READY)
 		then touch $(PEERS); \
 		else echo "   they could not be installed (no C++ compiler?)"; tail -n 3 $(VENV)/peers.log; fi; \
 	fi
+
+# The peer of conversation risk, by itself: with torch it is some gigabytes, and `bench conversations` says what it lacks without it.
+sentinel: $(READY)
+	@echo "== installing what Sentinel's method needs"
+	@$(PIP) install --require-hashes --no-build-isolation -r requirements-sentinel.lock
 
 run: deps setup ## the demo: an evening on an invented game, screened live; ARGS=--once runs it to its end and exits
 	@$(BIN)/nightlight demo $(if $(SHARED),--shared $(SHARED)) $(ARGS)
@@ -99,6 +104,7 @@ lock: ## remake the lock files from pyproject.toml
 	@printf 'hatchling\neditables\n' | $(UV_COMPILE) - -c requirements.lock -o requirements-build.lock
 	@printf 'setuptools\nwheel\ncython\n' | $(UV_COMPILE) - --group oracles -c requirements.lock -o requirements-oracles.lock
 	@printf 'setuptools\nwheel\ncython\n' | $(UV_COMPILE) - --group peers -c requirements.lock -o requirements-peers.lock
+	@printf 'setuptools\nwheel\n' | $(UV_COMPILE) - --group sentinel -c requirements.lock -o requirements-sentinel.lock
 
 clean: ## remove everything that was generated, the environment too
 	@rm -rf $(VENV) .cache .mypy_cache .ruff_cache .hypothesis build dist

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 
@@ -112,8 +113,58 @@ def robust() -> None:
     )
 
 
+def conversations() -> None:
+    r = measured("conversations", "--shared", str(SHARED)) if SHARED.is_dir() else measured("conversations")
+    ratio = r["ratio_to_sentinel"]
+    table(
+        "Conversations read for risk",
+        [
+            ("messages a second on one core", f"{r['messages_per_second']:,.0f}"),
+            ("mean / p99 of a message", f"{r['mean_ms']:.2f} / {r['p99_ms']:.1f} ms"),
+            ("messages that the encoder read", f"{r['encoder_share']:.1%}"),
+            ("first message of a fresh process answered after", f"{r['first_message_s']:.2f} s"),
+            ("Sentinel's method, mean of a message", f"{r['sentinel_ms']:.1f} ms" if ratio else r["message"]),
+            ("its time / ours", f"{ratio:.1f}" if ratio else ""),
+        ],
+        f"{r['machine']}; {r['date']}; {r['messages']} messages, {r['benign_share']:.1%} harmless ("
+        + ", ".join(f"{count} {source}" for source, count in r["composition"].items())
+        + "); processor time but for the first message.",
+    )
+
+
+def evasion() -> None:
+    files = [str(HELD_OUT / name) for name in ("risk.jsonl", "benign.jsonl")]
+    command = [
+        sys.executable,
+        "-m",
+        "nightlight",
+        "evaluate",
+        "evasion",
+        *files,
+        "--lines",
+        str(HELD_OUT.parents[1] / "training"),
+        "--json",
+    ]
+    r = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+    table(
+        "Disguised writing",
+        [
+            (one["change"], f"{one['recall_plain']:.3f} to {one['recall']:.3f}; alarms {one['alarms_plain']} to {one['alarms']}")
+            for one in r["changes"]
+        ],
+        f"Held-out conversations at a score of {r['threshold']:.2f}: recall, and harmless conversations that alarm, plain and changed.",
+    )
+
+
+HELD_OUT = Path(__file__).parent / "heldout"
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+"""Public IRC chat, where somebody has it beside the checkout."""
+
+
 if __name__ == "__main__":
     events(sys.argv[1:])
+    conversations()
+    evasion()
     uploads()
     for size in (1_000_000, 10_000_000):
         index(size)

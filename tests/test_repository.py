@@ -18,7 +18,9 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "nightlight"
 DOCS = ROOT / "docs"
-DETECTORS = sorted(p for p in (SOURCE / "detectors").glob("*") if p.is_dir() and p.name != "__pycache__")
+SHARED = {"_conversation"}
+"""Packages beside the detectors that are none themselves."""
+DETECTORS = sorted(p for p in (SOURCE / "detectors").glob("*") if p.is_dir() and p.name not in {"__pycache__", *SHARED})
 _GENERATED = {".git", ".venv", ".cache", "__pycache__", ".mypy_cache", ".ruff_cache", ".hypothesis", "build", "dist", "node_modules"}
 
 _LINK = re.compile(r"!?\[[^\]]*\]\(([^()\s]+)\)")
@@ -80,7 +82,10 @@ def test_continuous_integration_runs_what_readme_says_and_skips_nothing() -> Non
     assert commands == ["exec make test"]
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "requirements-build.lock", "requirements-oracles.lock", "requirements-peers.lock"])
+LOCKS = tuple(f"requirements{part}.lock" for part in ("", "-build", "-oracles", "-peers", "-sentinel"))
+
+
+@pytest.mark.parametrize("name", LOCKS)
 def test_every_dependency_is_pinned_by_hash_and_names_no_index(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
     requirements = [r for r in text.replace("\\\n", " ").splitlines() if r and not r.lstrip().startswith("#")]
@@ -245,7 +250,9 @@ def test_only_the_tests_of_detectors_import_the_kit_or_the_application() -> None
 def test_nothing_generated_and_nothing_of_an_operators_is_in_the_tree() -> None:
     names = r"\.(pyc|pyo|db|sqlite|sqlite3|key|pem|p12|egg-info|whl)(-\w+)?$|(^|/)(keys\.json|\.env|\.coverage.*|\.DS_Store)$"
     assert [p.relative_to(ROOT).as_posix() for p in files() if re.search(names, p.relative_to(ROOT).as_posix())] == []
-    assert [p.relative_to(ROOT).as_posix() for p in files() if p.stat().st_size > 2_000_000] == []
+    models = ROOT / "src" / "nightlight" / "senses" / "text" / "models"
+    assert [p.relative_to(ROOT).as_posix() for p in files() if p.stat().st_size > 2_000_000 and p.parent != models] == []
+    assert sum(p.stat().st_size for p in models.iterdir()) <= 40_000_000
 
 
 def test_no_path_of_somebodys_machine_is_in_a_file() -> None:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import hashlib
 import json
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,13 +14,17 @@ from hypothesis import strategies as st
 from nightlight.actions import HANDLERS, Effects, plan, simulate
 from nightlight.core.decision import (
     ACTION_TYPES,
+    SAFE,
     Act,
     Action,
+    AddFriction,
     Allow,
     BlockContent,
     Decision,
+    Display,
     HoldContent,
     LimitContact,
+    LimitReach,
     Mode,
     Notify,
     Nudge,
@@ -26,10 +32,12 @@ from nightlight.core.decision import (
     Preserve,
     ReportAccount,
     SanctionAccount,
+    SlowDown,
     To,
 )
 from nightlight.core.event import EventBase, ReportCategory, UserReport
 from nightlight.core.harm import Harm, Level
+from nightlight.core.ports import LimitKind
 from nightlight.core.signal import Subject, SubjectKind
 from tests.policy.make import ADULT, CHILD, NOW, assessment, message
 from tests.strategies import events
@@ -40,12 +48,19 @@ ONE_OF_EACH: tuple[Action, ...] = (
     HoldContent(rule="r"),
     BlockContent(rule="r"),
     LimitContact(rule="r", hours=12),
+    LimitReach(rule="r", hours=12, protects=("child",)),
+    AddFriction(rule="r", hours=12, protects="child"),
+    SlowDown(rule="r"),
     OpenCase(rule="r", queue="q", priority=2),
     Notify(rule="r", endpoint="safety"),
     Preserve(rule="r"),
     SanctionAccount(rule="r", permanent=True),
     ReportAccount(rule="r"),
 )
+
+
+def draw(seed: bytes) -> bytes:
+    return hashlib.sha256(b"a key" + seed).digest()
 
 
 def decided(*actions: Action, **more: Any) -> Decision:
@@ -72,11 +87,11 @@ def test_a_simulation_says_what_would_happen_and_nothing_does(action: Act) -> No
 
 @pytest.mark.parametrize("action", ONE_OF_EACH, ids=lambda a: str(a.__struct_config__.tag))
 def test_what_changes_is_what_the_twin_says(action: Act) -> None:
-    effects = plan(message(), decided(action), [assessment()], NOW)
+    effects = plan(message(), decided(action), [assessment()], NOW, draw=draw)
     (line,) = simulate(message(), decided(action), [assessment()], NOW)
     assert bool(effects.cases) is ("open a case" in line)
-    assert bool(effects.limits) is ("would limit" in line)
-    assert bool(effects.outbox) is any(word in line for word in ("notify", "page", "ask the service"))
+    assert bool(effects.limits) is any(word in line for word in ("would limit", "would keep the sender", "would slow"))
+    assert bool(effects.outbox) is any(word in line for word in ("notify", "page", "ask the service", "would show"))
     assert effects.preserve is ("as evidence" in line)
 
 
@@ -164,9 +179,52 @@ def test_an_account_is_sanctioned_by_the_service_and_reported_by_people() -> Non
 def test_planned_twice_it_is_the_same_and_never_content(event: EventBase, actions: list[Action], harms: list[Harm]) -> None:
     decision = decided(*actions, event_id=event.id)
     risks = [assessment(harm) for harm in harms]
-    effects = plan(event, decision, risks, NOW)
-    assert effects == plan(event, decision, risks, NOW)
+    effects = plan(event, decision, risks, NOW, draw=draw)
+    assert effects == plan(event, decision, risks, NOW, draw=draw)
     assert len({out.key for out in effects.outbox}) == len(effects.outbox)
     for out in effects.outbox:
         told = json.loads(out.body)
-        assert set(told) <= {"type", "event_id", "decision_id", "rule", "at", "policy", "account", "until", "permanent"}
+        assert set(told) <= {"type", "event_id", "decision_id", "rule", "at", "policy", "account", "until", "permanent", "message", "show"}
+
+
+def test_a_nudge_leaves_once_for_each_whom_it_is_for_with_how_it_is_shown() -> None:
+    event = message(ADULT, CHILD, msgspec.structs.replace(CHILD, account="friend"))
+    first, second = Nudge(rule="a", to=To.CHILDREN, message="urgent"), Nudge(rule="b", to=To.RECIPIENTS, message="kind")
+    effects = plan(event, decided(first, second), [assessment()], NOW, names={"child": "ada"})
+    bodies = [json.loads(out.body) for out in effects.outbox]
+    assert {out.endpoint for out in effects.outbox} == {"messages"}
+    assert [(b["account"], b["message"]) for b in bodies] == [("ada", "urgent"), ("friend", "urgent")]
+    assert all(msgspec.convert(b["show"], Display) == SAFE for b in bodies)
+    assert effects == plan(event, decided(first, second), [assessment()], NOW, names={"child": "ada"})
+
+
+def test_a_limit_on_reach_is_reviewed_by_the_same_people_as_one_on_contact() -> None:
+    acts = LimitContact(rule="r", hours=24), LimitReach(rule="r", hours=5, protects=("child",))
+    effects = plan(message(), decided(*acts), [assessment()], NOW)
+    assert [(x.kind, x.until - NOW, x.protects) for x in effects.limits] == [
+        (LimitKind.CONTACT, timedelta(hours=24), ()),
+        (LimitKind.REACH, timedelta(hours=5), ("child",)),
+    ]
+    pages = {json.loads(out.body)["type"]: out for out in effects.outbox}
+    assert set(pages) == {"contact_limit.lapsing", "reach_limit.lapsing"}
+    assert pages["reach_limit.lapsing"].not_before == NOW + timedelta(hours=3)
+    assert {(out.endpoint, out.cancel_key) for out in effects.outbox} == {("lead", "limit:adult:e1")}
+
+
+def test_friction_is_never_drawn_without_a_key() -> None:
+    with pytest.raises(ValueError, match="key"):
+        plan(message(), decided(AddFriction(rule="r")), [assessment()], NOW)
+
+
+def test_two_peoples_conduct_on_one_event_is_two_cases() -> None:
+    """Somebody endangered by one and endangering another is in both, and neither takes anything from the other."""
+    about = [
+        assessment(Harm.SEXTORTION, actor="adult", protects="young", subject=Subject(SubjectKind.PAIR, "room|adult|young")),
+        assessment(Harm.GROOMING, actor="young", protects="child", subject=Subject(SubjectKind.PAIR, "room|young|child")),
+    ]
+    acts = OpenCase(rule="a", queue="conversations", account="adult"), OpenCase(rule="b", queue="safeguarding", account="young")
+    cases = plan(message(), decided(*acts), about, NOW).cases
+    assert [(c.queue, c.subject.id, c.harm, c.actor, c.protects) for c in cases] == [
+        ("conversations", "room|adult|young", Harm.SEXTORTION, "adult", "young"),
+        ("safeguarding", "room|young|child", Harm.GROOMING, "young", "child"),
+    ]

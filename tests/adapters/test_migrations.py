@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Barrier, Thread
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, inspect, text
@@ -15,9 +18,10 @@ from sqlalchemy import create_engine, inspect, text
 from nightlight.adapters.sealer import KeyFileSealer
 from nightlight.adapters.store import database_exists, migrate, open_database
 from nightlight.adapters.store.engine import Sql, resolve
-from nightlight.adapters.store.tables import metadata
+from nightlight.adapters.store.tables import metadata, micros
 from nightlight.core.clock import FixedClock
 from nightlight.core.errors import Conflict, Invalid
+from nightlight.core.ports import ContactLimit
 
 
 def test_the_newest_step_is_the_one_the_code_expects() -> None:
@@ -129,5 +133,28 @@ def test_the_embedded_database_is_for_its_owner_alone(tmp_path: Path, clock: Fix
         assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
         assert home.stat().st_mode & 0o777 == 0o700
         assert {p.name: p.stat().st_mode & 0o077 for p in home.rglob("*") if p.is_file() and p.stat().st_mode & 0o077} == {}
+    finally:
+        database.close()
+
+
+def test_limits_from_before_kinds_still_bind(store_url: str | None, home: Path) -> None:
+    sealer, clock = KeyFileSealer(home / "keys.json", create=True), FixedClock(datetime(2026, 3, 1, tzinfo=UTC))
+    until = clock.now() + timedelta(hours=5)
+    sql = Sql(resolve(store_url, home))
+    try:
+        config = Config()
+        config.set_main_option("script_location", str(Path(migrate.__file__).parent / "migrations"))
+        with sql.write() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "0004")
+            old = {"account": "p_a", "event": "e1", "until": micros(until), "rule": "r", "lifted": None, "reviewed": False}
+            connection.execute(text("INSERT INTO limits VALUES (:account, :event, :until, :rule, :lifted, :reviewed)"), old)
+        assert migrate.upgrade(sql) is True
+    finally:
+        sql.close()
+    database = open_database(store_url, home, sealer, clock, migrate=False)
+    try:
+        kept = ContactLimit(account="p_a", until=until, event="e1", rule="r")
+        assert database.pipeline.limits(["p_a"], clock.now()) == {"p_a": [kept]}
     finally:
         database.close()

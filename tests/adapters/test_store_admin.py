@@ -134,7 +134,7 @@ def test_extending_a_limit(database: Database, writer: Writer, clock: FixedClock
     database.pipeline.commit(writer.full("e1"))
     account, until = writer.name("vell"), START + timedelta(days=7)
     [extended] = database.limits.extend(account, until, "reviewer:ann", "goes on")
-    assert database.pipeline.limits([account], START + timedelta(days=6)) == {account: extended}
+    assert database.pipeline.limits([account], START + timedelta(days=6)) == {account: [extended]}
     assert (extended.until, extended.reviewed) == (until, True)
     with pytest.raises(Invalid):
         database.limits.extend(account, clock.now(), "reviewer:ann", "too late")

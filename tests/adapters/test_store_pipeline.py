@@ -21,7 +21,7 @@ from nightlight.core.decision import Mode
 from nightlight.core.detect import Key, KeyKind
 from nightlight.core.errors import Conflict, StaleHead
 from nightlight.core.harm import Harm, Level
-from nightlight.core.ports import Head, SavedState, Work
+from nightlight.core.ports import Head, LimitKind, SavedState, Work
 from nightlight.core.signal import Evidence, Signal, Subject, SubjectKind
 
 from .works import START, Writer
@@ -47,7 +47,7 @@ def test_what_was_committed_reads_back_equal(database: Database, writer: Writer,
     assert store.assessments([assessment.subject]) == {(assessment.subject, assessment.harm): assessment}
     assert store.summaries([a, b]) == work.summaries
     assert store.tails(list(work.tails), clock.now()) == work.tails
-    assert store.limits([a, b], clock.now()) == {a: work.limits[0]}
+    assert store.limits([a, b], clock.now()) == {a: [work.limits[0]]}
     assert [fact for _, fact in store.pending_facts(10)] == list(work.facts)
     assert store.head("events") == Head("events", 1, 0)
     assert store.original_accounts([a, "p_unknown"]) == {a: work.accounts[a]}
@@ -236,12 +236,12 @@ def test_limits_and_tails_end(database: Database, writer: Writer) -> None:
     assert database.pipeline.tails(list(work.tails), START + timedelta(hours=1)) == {}
 
 
-def test_the_longest_limit_in_force_is_given(database: Database, writer: Writer) -> None:
+def test_the_longest_limit_in_force_is_the_last(database: Database, writer: Writer) -> None:
     short, long = writer.full("e1"), writer.full("e2", at=START + timedelta(hours=2))
     database.pipeline.commit(long)
     database.pipeline.commit(msgspec.structs.replace(short, head=writer.head()))
     account = short.limits[0].account
-    assert database.pipeline.limits([account], START)[account].event == "e2"
+    assert database.pipeline.limits([account], START)[account][-1].event == "e2"
 
 
 def test_an_outbox_key_keeps_its_first_bytes(database: Database, writer: Writer, clock: FixedClock) -> None:
@@ -313,3 +313,17 @@ def test_who_shared_a_subject_since_then_each_with_the_latest_event(database: Da
     database.pipeline.commit(Work(head=writer.head(), advance=1, signals=told))
     assert database.pipeline.sharers(item, START - timedelta(hours=1)) == {"p_b": "second", "p_e": "third"}
     assert database.pipeline.sharers(item, START + timedelta(hours=1)) == {}
+
+
+def test_limits_of_each_kind_stand_side_by_side_and_begin_when_they_say(database: Database, writer: Writer) -> None:
+    work = writer.full("e1")
+    (contact,) = work.limits
+    child = writer.name("brin")
+    reach = msgspec.structs.replace(contact, kind=LimitKind.REACH, protects=(child,))
+    later = msgspec.structs.replace(contact, kind=LimitKind.FRICTION, since=START + timedelta(hours=1), until=START + timedelta(hours=30))
+    database.pipeline.commit(msgspec.structs.replace(work, limits=[contact, reach, later]))
+    assert database.pipeline.limits([contact.account], START)[contact.account] == [contact, reach]
+    assert database.pipeline.limits([contact.account], START + timedelta(hours=1))[contact.account] == [contact, reach, later]
+    assert database.pipeline.limits([contact.account], START + timedelta(hours=29))[contact.account] == [later]
+    assert len(database.limits.lift(contact.account, "reviewer:ann", "a mistake")) == 3
+    assert database.pipeline.limits([contact.account], START + timedelta(hours=1)) == {}

@@ -123,6 +123,37 @@ def test_screen_prints_one_decision_a_line_and_reports_bad_lines_by_number(home:
     call("screen", tmp_path / "absent", code=Exit.NOT_FOUND)
 
 
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("i recorded our call. send me a $100 steam gift card now or i will send this to all your friends", "demands money: gift card"),
+        ("grabé la llamada. mándame 50 euros por bizum ya o se lo mando a todos tus amigos", "demands money: payment app"),
+        ("how old r u? are u home alone? send me a pic of you and dont tell your mom", "asks how old the other person is"),
+        ("cuántos años tienes? estás sola en casa? mándame una foto tuya y no le digas a tu mamá", "asks how old the other person is"),
+    ],
+)
+def test_a_first_message_that_says_enough_is_enough(home: Path, tmp_path: Path, text: str, reason: str) -> None:
+    (tmp_path / "talk.jsonl").write_text(json.dumps({"at": 0, "author": "zantle", "text": text, "conversation": "c"}))
+    shown = call("screen", tmp_path / "talk.jsonl", "--follow", "--place", "GB")
+    assert f"because: {reason}" in shown.stdout
+    assert "1 alerts" in shown.stderr
+
+
+def test_an_operators_list_of_words_is_read_and_a_bad_one_named(home: Path, tmp_path: Path) -> None:
+    home.mkdir()
+    talk = tmp_path / "talk.jsonl"
+    (home / "nightlight.toml").write_text('[text]\nrestricted_words = "own.txt"\n')
+    text = "vorp quine. dont tell your mom, r u alone? send me a pic of you"
+    talk.write_text(json.dumps({"at": 0, "author": "a", "conversation": "c", "text": text}))
+    (home / "own.txt").write_text("vorp quine\n")
+    (home / "own.txt").chmod(0o644)
+    call("screen", talk, "--follow", "--place", "GB", code=Exit.USAGE)
+    (home / "own.txt").chmod(0o600)
+    shown = call("screen", talk, "--follow", "--place", "GB", "--json").stdout
+    assert "of a sexual nature" in shown
+    assert "vorp" not in shown
+
+
 def test_screen_says_so_where_nothing_may_be_looked_at(home: Path, tmp_path: Path) -> None:
     nowhere = message(EXTORTION, actor={"account": "a", "age_band": "18+"}, targets=[{"account": "b", "age_band": "10-12"}])
     (tmp_path / "talk.jsonl").write_text(json.dumps(nowhere))

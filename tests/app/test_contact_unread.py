@@ -67,7 +67,7 @@ def test_elevated_is_a_kind_word_to_the_child_and_nothing_to_the_other_side(grap
     assert last.decision.detectors == ("contact 1.0.0",)
     assert last.for_recipients[0].messages == ("grooming.elevated.child",)
     assert last.for_sender.messages == ()
-    assert one.tags() <= {"allow", "nudge"}
+    assert one.tags() <= {"allow", "nudge", "add_friction"}
     assert graph.database.cases.cases() == []
 
 

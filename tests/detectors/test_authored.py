@@ -9,7 +9,7 @@ from nightlight.app.scoring import scorer
 from nightlight.app.settings import Settings
 from nightlight.core.harm import Level
 from nightlight.detectors import discover
-from nightlight.kit.corpus import Conversation, Line, Role, load, to_events
+from nightlight.kit.corpus import load, to_events
 
 ROOT = Path(__file__).parents[2]
 HELDOUT = ROOT / "benchmarks" / "heldout"
@@ -45,14 +45,10 @@ def test_held_out_conversations_are_a_corpus_and_share_no_line_with_training() -
 
 
 def test_harmless_conversations_set_off_nothing_high() -> None:
+    # A tenth of them: the whole is a benchmark.
     levels = Settings().levels
     score = scorer(discover().detectors, levels)
-    high = []
-    for said in (TRAINING / "conversations" / "benign.jsonl").read_text("utf-8").splitlines():
-        given = json.loads(said)
-        role = {who: Role.MINOR if age < 18 else Role.ADULT for who, age in given["ages"].items()}
-        messages = tuple(Line(**m, role=role.get(m["author"], Role.UNKNOWN)) for m in given["messages"])
-        conversation = Conversation(conversation=given["conversation"], source=given["family"], label=0, messages=messages)
-        if max(score(list(to_events(conversation)))) >= levels[Level.HIGH]:
-            high.append(given["conversation"])
-    assert set(high) <= KNOWN
+    talks = [talk for path in sorted((TRAINING / "conversations").glob("*.jsonl")) for talk in load(path).conversations]
+    assert len(talks) >= 600 and not any(talk.positive for talk in talks)
+    high = {talk.conversation for talk in talks[::10] if max(score(list(to_events(talk)))) >= levels[Level.HIGH]}
+    assert high <= KNOWN

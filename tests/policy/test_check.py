@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nightlight.core.decision import SAFE
 from nightlight.policy import PolicyError, check, default_rules, load_rules
 from nightlight.policy.cel import read_expression
 from nightlight.policy.check import MAX_STEPS, RESERVED, default_text
@@ -189,8 +190,95 @@ def test_no_rule_speaks_at_the_endpoint_that_acts_on_accounts(rule: str, field: 
     assert check(text.replace("enforcement", "lead"), "p.toml") == []
 
 
-def test_the_reserved_endpoint_is_the_one_that_sanctions_go_to() -> None:
-    assert set(RESERVED) == {import_module("nightlight.actions.registry").ENFORCEMENT}
+def test_the_reserved_endpoints_are_those_that_sanctions_and_messages_go_to() -> None:
+    registry = import_module("nightlight.actions.registry")
+    assert set(RESERVED) == {registry.ENFORCEMENT, registry.MESSAGES}
+    text = changed('{ action = "open_case", queue = "conversations", priority = 2 }', '{ action = "notify", endpoint = "messages" }')
+    assert ["reserved for nudge" in p.message for p in check(text, "p.toml")] == [True]
+
+
+CASE = '{ action = "open_case", queue = "conversations", priority = 2 }'
+SEARCH = GOOD.replace('"grooming"', '"search_intent"')
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        '{ action = "nudge", to = "parents", message = "x" }',
+        '{ action = "nudge", to = "guardian", message = "x" }',
+        '{ action = "nudge", to = "recipients", message = "grooming.high.parent" }',
+        '{ action = "nudge", to = "children", message = "family.notice" }',
+        '{ action = "notify", endpoint = "parents" }',
+        '{ action = "notify", endpoint = "page-guardian" }',
+    ],
+)
+def test_no_rule_tells_a_parent(action: str) -> None:
+    for rule in (GOOD, GOOD.replace('id = "one"', 'id = "one"\nrequires_verdict = true')):
+        (problem,) = check(rule.replace(CASE, action), "p.toml")
+        assert problem.line in (7, 8) and "may be one" in problem.message
+
+
+@pytest.mark.parametrize(
+    ("base", "to", "message"),
+    [
+        (SEARCH, "sender", "grooming.high.child"),
+        (GOOD, "children", "search.deterrence"),
+        (GOOD, "children", "warning.sender"),
+        (GOOD, "recipients", "safeguarding.education.peer"),
+        (SEARCH, "sender", "safeguarding.education.peer"),
+    ],
+)
+def test_a_message_goes_to_whom_it_is_written_for(base: str, to: str, message: str) -> None:
+    (problem,) = check(base.replace(CASE, f'{{ action = "nudge", to = "{to}", message = "{message}" }}'), "p.toml")
+    assert "is written for" in problem.message
+
+
+def test_a_child_who_reports_may_be_shown_a_childs_message() -> None:
+    report = 'always = true\non = { kinds = ["user_report"] }'
+    text = nudging(report, "sender").replace('message = "x"', 'message = "help.child"')
+    assert check(text, "p.toml") == []
+
+
+@pytest.mark.parametrize("name", SAFE.__struct_fields__)
+@pytest.mark.parametrize(("base", "to"), [(GOOD, "children"), (GOOD, "recipients"), (SEARCH, "sender")])
+def test_how_a_message_is_shown_is_loosened_only_where_no_child_can_be_harmed_by_it(base: str, to: str, name: str) -> None:
+    safe = getattr(SAFE, name)
+    assert check(base.replace(CASE, shown(to, name, safe)), "p.toml") == [], "what is safe may be said"
+    found = check(base.replace(CASE, shown(to, name, not safe)), "p.toml")
+    if to == "sender" and name in ("outside_conversation", "quick_exit", "choose_adult"):
+        assert found == []
+    else:
+        assert ["cannot be loosened" in p.message for p in found] == [True]
+
+
+def shown(to: str, name: str, value: bool) -> str:
+    return f'{{ action = "nudge", to = "{to}", message = "x", show = {{ {name} = {str(value).lower()} }} }}'
+
+
+def test_an_answer_to_a_report_is_shown_as_safely_as_any_message_to_a_child() -> None:
+    rule = nudging('always = true\non = { kinds = ["user_report"] }', "sender")
+    loose = rule.replace('message = "x"', 'message = "x", show = { quick_exit = false }')
+    assert ["cannot be loosened" in p.message for p in check(loose, "p.toml")] == [True]
+    assert check(rule.replace('message = "x"', 'message = "x", show = { qick_exit = false }'), "p.toml") != []
+
+
+def test_a_peer_is_taught_only_after_a_verdict() -> None:
+    nudge = '{ action = "nudge", to = "peer", message = "safeguarding.education.peer" }'
+    (problem,) = check(GOOD.replace(CASE, nudge), "p.toml")
+    assert "a person decides first" in problem.message
+    judged = GOOD.replace('id = "one"', 'id = "one"\nrequires_verdict = true')
+    assert check(judged.replace(CASE, nudge), "p.toml") == []
+    assert ["a person decides first" in p.message for p in check(judged + f"on_error = [{nudge}]\n", "p.toml")] == [True]
+
+
+@pytest.mark.parametrize("action", ["limit_contact", "limit_reach", "add_friction"])
+@pytest.mark.parametrize("hours", ["24.5", "8760", "inf", '"forever"', "0", "-1", "nan"])
+def test_no_limit_is_for_good(action: str, hours: str) -> None:
+    assert check(GOOD.replace(CASE, f'{{ action = "{action}", hours = 24 }}'), "p.toml") == []
+    (problem,) = check(GOOD.replace(CASE, f'{{ action = "{action}", hours = {hours} }}'), "p.toml")
+    assert problem.line == 7
+    (problem,) = check(GOOD.replace(CASE, f'{{ action = "{action}", permanent = true }}'), "p.toml")
+    assert "no key 'permanent'" in problem.message
 
 
 def rules_with(condition: str, count: int = 1) -> str:

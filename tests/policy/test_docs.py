@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from nightlight.core.decision import ACTION_TYPES
+from nightlight.core.decision import ACTION_TYPES, Display
 from nightlight.core.gate import DataKind, Ruling
 from nightlight.policy import Trigger, cel, check, default_rules, instructions
 from nightlight.policy.cel import FUNCTIONS
@@ -25,7 +25,8 @@ def test_every_variable_is_in_the_reference_with_its_meaning_and_default() -> No
 
 def test_every_key_fact_function_code_and_cell_field_is_in_the_reference() -> None:
     names = [*Rule.__struct_fields__, *On.__struct_fields__, *Trigger, *FUNCTIONS, *Cell.__struct_fields__, *DataKind, *Ruling]
-    codes = [instructions.ACCEPT, instructions.DO_NOT_SEND, instructions.DELIVER, instructions.WITHHOLD, instructions.LIMITED]
+    codes = [instructions.ACCEPT, instructions.DO_NOT_SEND, instructions.DELIVER, instructions.WITHHOLD]
+    codes += [instructions.LIMITED, instructions.REACH_LIMITED, instructions.RATE_LIMITED, *Display.__struct_fields__]
     for name in (*names, *codes):
         assert f"`{name}`" in REFERENCE, name
 
@@ -50,7 +51,7 @@ def test_every_parameter_of_every_action_is_in_its_row() -> None:
     for kind in ACTION_TYPES:
         (row,) = re.findall(rf"^\| `{kind.__struct_config__.tag}` \|.*$", REFERENCE, re.MULTILINE)
         for field in kind.__struct_fields__:
-            assert field in ("rule", "account") or f"`{field}`" in row, (row, field)
+            assert field in ("rule", "account", "protects") or f"`{field}`" in row, (row, field)
 
 
 def test_the_rules_shown_in_the_docs_pass_the_check() -> None:

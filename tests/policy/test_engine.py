@@ -14,6 +14,7 @@ from nightlight.core.case import Finding, Verdict
 from nightlight.core.decision import (
     Act,
     Action,
+    AddFriction,
     Allow,
     BlockContent,
     Decision,
@@ -69,7 +70,7 @@ def test_elevated_grooming_is_a_kind_word_to_the_child_and_nothing_else() -> Non
     decision = decide(DEFAULT, message(), (None, assessment(level=Level.ELEVATED)))
     (nudge,) = of(decision, Nudge)
     assert (nudge.message, nudge.account) == ("grooming.elevated.child", "child")
-    assert {type(a) for a in decision.actions} == {Allow, Nudge}
+    assert {type(a) for a in decision.actions} == {Allow, Nudge, AddFriction}
     assert decision.reasons == ("Asked to keep it secret",)
 
 
@@ -499,8 +500,8 @@ def test_block_outranks_hold_outranks_allow_and_nothing_is_done_twice() -> None:
     assert high.actions == (
         BlockContent(rule="c"),
         LimitContact(rule="b", hours=20),
-        OpenCase(rule="b", queue="q", priority=1),
-        OpenCase(rule="c", queue="other", priority=5),
+        OpenCase(rule="b", queue="q", priority=1, account="adult"),
+        OpenCase(rule="c", queue="other", priority=5, account="adult"),
         Notify(rule="a", endpoint="x"),
         Preserve(rule="a"),
     )
@@ -590,7 +591,7 @@ actions = [{ action = "notify", endpoint = "x" }]
     two = message(ADULT, CHILD, UNKNOWN)
     decision = decide(rules, two, (None, assessment()))
     assert decision.failures == ("rule:overflows",)
-    assert of(decision, OpenCase) == [OpenCase(rule="overflows", queue="default", priority=3)]
+    assert of(decision, OpenCase) == [OpenCase(rule="overflows", queue="default", priority=3, account="adult")]
     assert of(decision, Notify) and not of(decision, Preserve)
     assert "The rule overflows failed, so a person must look" in decision.reasons
 

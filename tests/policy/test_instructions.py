@@ -7,7 +7,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nightlight.core.decision import Action, Allow, BlockContent, Decision, HoldContent, LimitContact, Nudge, To
+from nightlight.core.decision import (
+    SAFE,
+    Action,
+    AddFriction,
+    Allow,
+    BlockContent,
+    Decision,
+    HoldContent,
+    LimitContact,
+    LimitReach,
+    Nudge,
+    SlowDown,
+    To,
+)
 from nightlight.core.event import EventBase, Search
 from nightlight.core.features import Features
 from nightlight.core.harm import Harm, Level
@@ -28,6 +41,11 @@ def decided(*actions: Action) -> Decision:
         ((BlockContent(),), ("do_not_send",), ("withhold",)),
         ((Allow(), LimitContact()), ("accept", "limited"), ("deliver",)),
         ((Allow(), LimitContact(account="child")), ("accept",), ("deliver", "limited")),
+        ((Allow(), LimitReach(protects=("child",))), ("accept", "reach_limited"), ("deliver",)),
+        ((Allow(), LimitContact(), LimitReach(account="child")), ("accept", "limited"), ("deliver", "reach_limited")),
+        ((Allow(), SlowDown()), ("accept", "rate_limited"), ("deliver",)),
+        # What is to begin later shows in no answer.
+        ((Allow(), AddFriction(protects="child")), ("accept",), ("deliver",)),
     ],
 )
 def test_codes(actions: tuple[Action, ...], sender: tuple[str, ...], recipient: tuple[str, ...]) -> None:
@@ -59,13 +77,24 @@ def test_nudges_reach_whom_they_are_for() -> None:
     assert shown(first, second)["child"] == ("urgent",)
 
 
+def test_a_message_comes_with_how_it_may_be_shown_and_a_limit_with_whose_contacts() -> None:
+    nudge = Nudge(to=To.CHILDREN, message="m", account="child")
+    sender, (child,) = instruct(message(), decided(Allow(), nudge, LimitReach(protects=("child", "other"))))
+    assert child.show == SAFE and child.shields == ()
+    assert sender.show is None and sender.shields == ("child", "other")
+    wire = json.loads(msgspec.json.encode(child))
+    told = {"private": True, "outside_conversation": True, "quick_exit": True, "choose_adult": True}
+    told |= {"lock_screen": False, "email": False, "screen_sharing": False, "others_present": False}
+    assert wire["show"] == told, "said in full, so that a service need not know what is left out"
+
+
 def test_an_event_with_no_targets_or_with_its_own_actor_among_them() -> None:
     assert instruct(Search(id="s", at=NOW, actor=CHILD, text="plim"), decided(Allow()))[1] == ()
     assert [i.account for i in instruct(message(ADULT, ADULT, CHILD, CHILD), decided(Allow()))[1]] == ["child"]
 
 
 DEFAULT = Policy(default_rules())
-CODES = {"accept", "do_not_send", "deliver", "withhold", "limited"}
+CODES = {"accept", "do_not_send", "deliver", "withhold", "limited", "reach_limited", "rate_limited"}
 
 
 @settings(deadline=None)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from msgspec import Struct
 
-from nightlight.actions.registry import HANDLERS, Doing
+from nightlight.actions.friction import Draw
+from nightlight.actions.registry import HANDLERS, Doing, gravest
 from nightlight.core.assessment import Assessment
 from nightlight.core.decision import Decision, Mode
 from nightlight.core.event import EventBase
-from nightlight.core.harm import Level
 from nightlight.core.ports import CaseOpening, ContactLimit, Outgoing
 
 
@@ -25,15 +25,26 @@ class Effects(Struct, frozen=True, kw_only=True):
     """Keep the event past its retention, as evidence."""
 
 
-def plan(event: EventBase, decision: Decision, assessments: Sequence[Assessment], now: datetime, *, lead: str = "lead") -> Effects:
+def plan(
+    event: EventBase,
+    decision: Decision,
+    assessments: Sequence[Assessment],
+    now: datetime,
+    *,
+    lead: str = "lead",
+    names: Mapping[str, str] | None = None,
+    draw: Draw | None = None,
+) -> Effects:
     """The effects of every action of a live decision; of a shadow decision none.
 
-    assessments: those that the event moved, as they are now. lead: the endpoint that is paged before a contact limit lapses
-    unreviewed. Pure, and keys depend on the decision alone: planned twice, it is the same messages.
+    assessments: those that the event moved, as they are now. lead: the endpoint that is paged before a limit lapses unreviewed. names:
+    pseudonyms and the service's own ids, for messages that the service is to show. draw: see `friction`; needed where the decision adds
+    any (ValueError). Pure, and keys depend on the decision alone: planned twice, it is the same messages.
     """
     if decision.mode is not Mode.LIVE or not decision.actions:
         return _NONE
     doing = _doing(event, decision, assessments, now, lead)
+    doing.names, doing.draw = names or {}, draw
     for action in decision.actions:
         HANDLERS[type(action)].perform(action, doing)
     return Effects(
@@ -56,7 +67,4 @@ _NONE = Effects()
 
 
 def _doing(event: EventBase, decision: Decision, assessments: Sequence[Assessment], now: datetime, lead: str) -> Doing:
-    risky = [a for a in assessments if a.level is not Level.NONE]
-    # What a case is filed under: the highest level, and between equals the most urgent harm. Danger to life outranks both.
-    first = min(risky, key=lambda a: (a.harm.urgency > 0, -a.level.rank, a.harm.urgency), default=None)
-    return Doing(event=event, decision=decision, about=first, now=now, lead=lead)
+    return Doing(event=event, decision=decision, about=gravest(assessments), now=now, lead=lead, assessments=assessments)

@@ -11,6 +11,8 @@ from datetime import datetime
 import msgspec
 from msgspec import Struct
 
+from nightlight.core.decision import Display
+
 
 class _Message(Struct, frozen=True, kw_only=True, tag_field="type"):
     event_id: str
@@ -34,6 +36,23 @@ class LimitLapsing(_Message, frozen=True, kw_only=True, tag="contact_limit.lapsi
     until: datetime
 
 
+class ReachLimitLapsing(_Message, frozen=True, kw_only=True, tag="reach_limit.lapsing"):
+    """Nobody has reviewed a limit on an account's reach and it is about to end."""
+
+    account: str
+    """The pseudonym, as cases show it."""
+    until: datetime
+
+
+class ShowMessage(_Message, frozen=True, kw_only=True, tag="message.show"):
+    """Show somebody a message of the catalogue, in the way that `show` says and in no other."""
+
+    account: str
+    """The service's own id."""
+    message: str
+    show: Display
+
+
 class AccountSanctioned(_Message, frozen=True, kw_only=True, tag="account.sanction"):
     """A person confirmed a case and the policy asks the service to act on the account."""
 
@@ -41,7 +60,7 @@ class AccountSanctioned(_Message, frozen=True, kw_only=True, tag="account.sancti
     permanent: bool
 
 
-Message = Decided | LimitLapsing | AccountSanctioned
+Message = Decided | LimitLapsing | ReachLimitLapsing | ShowMessage | AccountSanctioned
 
 
 def body(message: Message) -> bytes:

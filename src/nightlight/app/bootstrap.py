@@ -44,6 +44,7 @@ from nightlight.core.services import Answer, Services
 from nightlight.detectors import discover
 from nightlight.policy import JurisdictionGate, load_table
 from nightlight.policy.gate import Table
+from nightlight.protect import catalogue
 from nightlight.senses.media import Decoders, ScreenedMedia, derived_crops, screen_bytes, workers
 
 log = structlog.get_logger("nightlight.app")
@@ -101,7 +102,8 @@ class Nightlight:
         self.stats.registry.register(ExchangeMetrics(self.exchanges))
 
         endpoints = configuration.endpoints(settings)
-        self.senses = Senses(sensors(self.banks))
+        own = {name: home / path for name in ("restricted_words", "cues") if (path := getattr(settings.text, name)) is not None}
+        self.senses = Senses(sensors(self.banks, **own))
         self.parts = Parts(
             store=self.database.pipeline,
             sealer=self.sealer,
@@ -160,6 +162,7 @@ class Nightlight:
             index=self.index_admin,
             now=clock.now,
             endpoints=frozenset(endpoints),
+            messages=catalogue(),
             self_reports=self.self_reports,
         )
         self._started = False

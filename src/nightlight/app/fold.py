@@ -120,6 +120,8 @@ class Folder:
             return
         passage.signals.extend(seen.signals)
         passage.facts.extend(seen.facts)
+        if seen.unread is not None:
+            passage.unread.append((detector.card.name, seen.unread))
 
     def _failed(self, passage: Passage, detector: Detector, error: Exception) -> None:
         name = f"detector:{detector.card.name}"

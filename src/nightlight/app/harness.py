@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from nightlight.adapters.index import FlatIndex
 from nightlight.app.senses import Sensed, Senses, follow_tails
@@ -13,12 +14,16 @@ from nightlight.core.features import Features, Sense, Sensor
 from nightlight.core.fingerprint import Fingerprint
 from nightlight.core.services import SenseEngine
 from nightlight.senses.media import ExactMatchSensor, LikenessSensor
-from nightlight.senses.text import TextSensor
+from nightlight.senses.text import MeaningSensor, TextSensor
+from nightlight.senses.text.learned import own_heads
+from nightlight.senses.text.sexual import published, restricted
 
 
-def sensors(banks: Searcher) -> list[Sensor]:
-    """Every sense this build has."""
-    return [TextSensor(), ExactMatchSensor(banks), LikenessSensor(banks)]
+def sensors(banks: Searcher, restricted_words: Path | None = None, cues: Path | None = None) -> list[Sensor]:
+    """Every sense this build has. `restricted_words`, `cues`: an operator's own. Raises Invalid where one cannot be read."""
+    sexual = (published(), restricted(restricted_words)) if restricted_words is not None else None
+    heads = own_heads(cues) if cues is not None else None
+    return [TextSensor(sexual=sexual, heads=heads), MeaningSensor(heads=heads), ExactMatchSensor(banks), LikenessSensor(banks)]
 
 
 class _Banks:

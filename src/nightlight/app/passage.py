@@ -14,12 +14,13 @@ from nightlight.core.assessment import Assessment
 from nightlight.core.decision import Action, Decision, Helpline, Instruction
 from nightlight.core.detect import Fact
 from nightlight.core.event import EventBase, MediaScreened
+from nightlight.core.explanation import named
 from nightlight.core.features import Features
 from nightlight.core.fingerprint import FingerprintKind
 from nightlight.core.gate import Permission
 from nightlight.core.harm import Harm, Level
 from nightlight.core.services import Answer, Screening
-from nightlight.core.signal import Signal, Subject
+from nightlight.core.signal import Signal, Subject, Unread
 
 
 class Admitted(Struct, frozen=True, kw_only=True):
@@ -48,6 +49,8 @@ class Passage(Struct, kw_only=True):
     signals: list[Signal] = field(default_factory=list)
     facts: list[Fact] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
+    unread: list[tuple[str, Unread]] = field(default_factory=list)
+    """Detectors that could not read the event."""
     moved: list[Moved] = field(default_factory=list)
     decision: Decision | None = None
     shadow: Decision | None = None
@@ -78,29 +81,40 @@ def answer_of(
     recipients: Sequence[Instruction],
     helplines: Sequence[Helpline] = (),
 ) -> Answer:
-    """The answer, in the service's own account ids, with the helplines of each party's place where a message offers help."""
+    """The answer, in the service's own account ids, with the helplines of each party's place where a message offers help or an adult."""
     event = admitted.event
     places = {party.account: party.place for party in (admitted.event.actor, *admitted.event.targets)}
 
     def own(action: Action) -> Action:
-        account = getattr(action, "account", None)
-        return structs.replace(action, account=admitted.names.get(account, account)) if account is not None else action
+        named = {field: getattr(action, field, None) for field in ("account", "protects")}
+        own_ids = {field: _own(name, admitted.names) for field, name in named.items() if name}
+        return structs.replace(action, **own_ids) if own_ids else action
 
     def finished(instruction: Instruction) -> Instruction:
         found: tuple[Helpline, ...] = ()
-        if any(message.startswith("help.") for message in instruction.messages):
+        offers = instruction.show is not None and instruction.show.choose_adult
+        if offers or any(message.startswith("help.") for message in instruction.messages):
             country = (places.get(instruction.account) or "")[:2]
             found = tuple(h for h in helplines if h.place is None or h.place == country)
         name = admitted.names.get(instruction.account, instruction.account)
-        return structs.replace(instruction, account=name, helplines=found)
+        shields = tuple(admitted.names.get(child, child) for child in instruction.shields)
+        return structs.replace(instruction, account=name, helplines=found, shields=shields)
 
     return Answer(
         event_id=decision.event_id,
         for_sender=finished(sender),
         for_recipients=tuple(finished(r) for r in recipients),
-        decision=structs.replace(decision, actions=tuple(own(action) for action in decision.actions)),
+        decision=structs.replace(
+            decision,
+            actions=tuple(own(action) for action in decision.actions),
+            explanations=tuple(named(one, admitted.names) for one in decision.explanations),
+        ),
         media=screening_of(event),
     )
+
+
+def _own(name: str | tuple[str, ...], names: Mapping[str, str]) -> str | tuple[str, ...]:
+    return names.get(name, name) if isinstance(name, str) else tuple(names.get(one, one) for one in name)
 
 
 def screening_of(event: EventBase) -> Screening | None:

@@ -23,12 +23,13 @@ from nightlight.core.decision import Decision, Helpline, OpenCase
 from nightlight.core.detect import Detector
 from nightlight.core.errors import Busy, Conflict, NightlightError, StaleHead, Tampered
 from nightlight.core.event import EventBase, without_content
+from nightlight.core.explanation import explained
 from nightlight.core.features import Features
 from nightlight.core.gate import Gate
 from nightlight.core.harm import Level
 from nightlight.core.ports import AuditEntry, Head, PipelineStore, Sealer, StoredEvent, Work
 from nightlight.core.services import Answer
-from nightlight.policy import instruct
+from nightlight.policy import in_force, instruct
 
 log = structlog.get_logger("nightlight.pipeline")
 
@@ -145,14 +146,16 @@ class Pipeline:
         """The live and the shadow policy, and the effects; limits that one event sets bind the next."""
         now = self.parts.clock.now()
         live, shadow = self.parts.policies.live, self.parts.policies.shadow
-        in_force = dict(self.parts.store.limits(parties(p.event for p in batch), now))
+        limits = {account: list(found) for account, found in self.parts.store.limits(parties(p.event for p in batch), now).items()}
         for p in batch:
-            limited = p.event.actor.account in in_force
-            p.decision = self._completed(p, live.decide(p.event, p.features, p.permission, p.moved, limited=limited, now=now))
+            bound = in_force(limits.get(p.event.actor.account, ()), now)._asdict()
+            p.decision = self._completed(p, live.decide(p.event, p.features, p.permission, p.moved, now=now, **bound))
             if shadow is not None:
-                p.shadow = shadow.decide(p.event, p.features, p.permission, p.moved, limited=limited, now=now)
-            p.effects = plan(p.event, p.decision, [m.current for m in p.moved], now)
-            in_force.update({limit.account: limit for limit in p.effects.limits})
+                p.shadow = shadow.decide(p.event, p.features, p.permission, p.moved, now=now, **bound)
+            moved = [m.current for m in p.moved]
+            p.effects = plan(p.event, p.decision, moved, now, names=p.admitted.names, draw=self.parts.sealer.mac)
+            for limit in p.effects.limits:
+                limits.setdefault(limit.account, []).append(limit)
 
     def work(self, head: Head, batch: Sequence[Passage], memory: Memory) -> Work:
         """Everything the batch changes, sealed where it is content."""
@@ -187,7 +190,11 @@ class Pipeline:
         return Busy("the event could not be stored; nothing was kept of it and it may be sent again")
 
     def _completed(self, p: Passage, decision: Decision) -> Decision:
-        """With what was read of accounts, and, where a part failed on this event so that nobody knows its risk, a person to look."""
+        """With explanations, what was read of accounts, and, where a part failed so that nobody knows the risk, a person to look."""
+        if told := explained([m.current for m in p.moved]):
+            decision = structs.replace(decision, explanations=told)
+        if p.unread:
+            decision = structs.replace(decision, unread=tuple(p.unread))
         read = tuple((account, summary.version) for account, summary in p.features.summaries.items())
         if not p.failures:
             return structs.replace(decision, summaries=read) if read else decision

@@ -21,7 +21,7 @@ from nightlight.core.features import Features
 from nightlight.core.harm import Harm
 from nightlight.core.ports import StoredEvent
 from nightlight.core.signal import Signal, Subject
-from nightlight.policy import Comparison, Judged, Policy, RuleSet
+from nightlight.policy import Comparison, Judged, Policy, RuleSet, in_force
 from nightlight.policy.judged import unreadable_of
 from nightlight.policy.resolve import ALLOW
 
@@ -58,7 +58,7 @@ def judged_from_store(nightlight: Nightlight) -> Iterator[Judged]:
                 moved=tuple((m.previous, m.current) for m in move(current, signals, nightlight.parts.levels)),
                 matches=_matches(signals),
                 unreadable=unreadable_of(event, Features()),
-                limited=any(limit.until > stored.received_at for limit in before),
+                **in_force(before, stored.received_at)._asdict(),
             )
 
 

@@ -16,8 +16,8 @@ from nightlight.actions import Effects, plan
 from nightlight.app.floods import Floods, cue_of
 from nightlight.app.fold import Memory
 from nightlight.app.passage import Moved, move
-from nightlight.app.pipeline import Parts, audit_of, parties
-from nightlight.core.decision import Decision, LimitContact, Notify, OpenCase, Preserve, late_id
+from nightlight.app.pipeline import Parts, audit_of
+from nightlight.core.decision import AddFriction, Decision, LimitContact, LimitReach, Notify, OpenCase, Preserve, late_id
 from nightlight.core.detect import Fact, KeyKind
 from nightlight.core.errors import StaleHead
 from nightlight.core.event import Event, EventBase
@@ -25,6 +25,7 @@ from nightlight.core.features import AccountSummary, Features
 from nightlight.core.harm import Level
 from nightlight.core.ports import AuditEntry, CaseOpening, StoredEvent, Work
 from nightlight.core.signal import WITHDRAWN, Signal, Subject, SubjectKind
+from nightlight.policy import in_force
 
 log = structlog.get_logger("nightlight.second_hop")
 
@@ -34,7 +35,7 @@ MOST = 500
 """Facts a transaction."""
 
 # The event was answered long ago: what is left to do concerns accounts, not its content.
-_LATE_ACTIONS = (LimitContact, OpenCase, Notify, Preserve)
+_LATE_ACTIONS = (LimitContact, LimitReach, AddFriction, OpenCase, Notify, Preserve)
 
 
 def _by_fact(raised: Sequence[tuple[int, Fact, Signal]]) -> list[tuple[int, Fact, list[Signal]]]:
@@ -153,10 +154,9 @@ class SecondHop:
             stored = self.parts.store.event(fact.event)
             if stored is not None:  # erased or past its retention: the risk stands, but nothing is left to act on
                 event = self._open(stored)
-                bound = self.parts.store.limits(parties([event]), self.parts.clock.now())
-                decision = self._decide(event, moves, late_id(fact.event, number), limited=event.actor.account in bound)
+                decision = self._decide(event, moves, late_id(fact.event, number))
                 decisions.append(decision)
-                effects.append(plan(event, decision, [m.current for m in moves], decision.at))
+                effects.append(plan(event, decision, [m.current for m in moves], decision.at, draw=self.parts.sealer.mac))
         return structs.replace(
             work,
             signals=[(f.event, s) for _, f, s in raised],
@@ -164,16 +164,16 @@ class SecondHop:
             assessments=list({(m.current.subject, m.current.harm): m.current for m in moved}.values()),
             decisions=decisions,
             cases=[case for e in effects for case in e.cases],
-            limits=list({(limit.account, limit.event): limit for e in effects for limit in e.limits}.values()),
+            limits=list({(limit.account, limit.event, limit.kind): limit for e in effects for limit in e.limits}.values()),
             outbox=[message for e in effects for message in e.outbox if message.endpoint in self.parts.endpoints],
             audit=[audit_of(d) for d in decisions],
         )
 
-    def _decide(self, event: EventBase, moves: Sequence[Moved], id: str, *, limited: bool) -> Decision:
-        permission = self.parts.gate.rule(event)
-        decision = self.parts.policies.live.decide(
-            event, Features(), permission, moves, limited=limited, now=self.parts.clock.now(), late=True
-        )
+    def _decide(self, event: EventBase, moves: Sequence[Moved], id: str) -> Decision:
+        permission, now = self.parts.gate.rule(event), self.parts.clock.now()
+        own = event.actor.account
+        bound = in_force(self.parts.store.limits([own], now).get(own, ()), now)._asdict()
+        decision = self.parts.policies.live.decide(event, Features(), permission, moves, now=now, late=True, **bound)
         late = tuple(a for a in decision.actions if isinstance(a, _LATE_ACTIONS))
         return structs.replace(decision, event_id=id, actions=late)
 

@@ -75,6 +75,13 @@ class SelfReports(_Part, frozen=True, kw_only=True):
     """A finished one whose fingerprints were kept, and these with it, go after that."""
 
 
+class Text(_Part, frozen=True, kw_only=True):
+    restricted_words: Annotated[str, Meta(min_length=1, max_length=1000)] | None = None
+    """Path of your own list of words of a sexual nature, relative to the home folder; only its owner may read it. None: the package's."""
+    cues: Annotated[str, Meta(min_length=1, max_length=1000)] | None = None
+    """Path of learned cues that `nightlight train` wrote (`cues.npz`), relative to the home folder. None: those that ship."""
+
+
 class Settings(_Part, frozen=True, kw_only=True):
     """Everything an operator may set. The file's keys are these fields; a misspelt one is an error."""
 
@@ -90,6 +97,7 @@ class Settings(_Part, frozen=True, kw_only=True):
     endpoints: Mapping[str, EndpointSettings] = {}
     helplines: tuple[Helpline, ...] = ()
     self_reports: SelfReports = SelfReports()
+    text: Text = Text()
 
 
 def home_folder() -> Path:

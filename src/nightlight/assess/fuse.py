@@ -106,4 +106,6 @@ def _stronger(old: Contribution | None, signal: Signal, now: datetime, half_life
         evidence=evidence[-MAX_EVIDENCE:],
         actor=who[0],
         protects=who[1],
+        timeline=signal.timeline or (old.timeline if old is not None else ()),
+        unread=tuple(dict.fromkeys((*(old.unread if old is not None else ()), *signal.unread))),
     )

@@ -8,7 +8,7 @@ from datetime import datetime
 from msgspec import Struct
 
 from nightlight.core.harm import Harm, Level, Stage
-from nightlight.core.signal import Evidence, Subject
+from nightlight.core.signal import Evidence, StageSeen, Subject, Unread
 
 
 class Contribution(Struct, frozen=True, kw_only=True):
@@ -25,6 +25,10 @@ class Contribution(Struct, frozen=True, kw_only=True):
     """Whom the detector's latest finding is about..."""
     protects: str | None = None
     """...and whom that may harm: the two always come from one signal."""
+    timeline: tuple[StageSeen, ...] = ()
+    """The latest that the detector told."""
+    unread: tuple[Unread, ...] = ()
+    """Why some lines could not be read: once said, it stays."""
 
 
 class Assessment(Struct, frozen=True, kw_only=True):

@@ -24,7 +24,7 @@ from nightlight.core.event import EventBase
 from nightlight.core.features import Features, Sense
 from nightlight.core.gate import DataKind
 from nightlight.core.harm import Harm
-from nightlight.core.signal import Signal
+from nightlight.core.signal import Signal, Unread
 
 MAX_STATE_BYTES = 4096
 """A saved state may never be larger: state is O(1) in the length of the conversation."""
@@ -126,6 +126,8 @@ class Observation(Struct, frozen=True):
     """The new states: only those that changed, only of keys that `keys` named."""
     signals: tuple[Signal, ...] = ()
     facts: tuple[Fact, ...] = ()
+    unread: Unread | None = None
+    """Why this event could not be read, where it could not: then no signal says nothing about it."""
 
 
 class Absorption(Struct, frozen=True):

@@ -16,10 +16,26 @@ from nightlight.core.fingerprint import Fingerprint
 class Sense(StrEnum):
     TEXT = "text"
     """Normalised text and its cues: first pass."""
+    MEANING = "meaning"
+    """The encoder's reading of a text, for cues in words that no phrase has: second pass, only where a detector wants it."""
     MATCH_EXACT = "match_exact"
     """Look-up of byte hashes in the banks: first pass."""
     MATCH_LIKENESS = "match_likeness"
     """Search of perceptual hashes in the banks: second pass, only where a detector wants it."""
+
+
+class PaymentMeans(StrEnum):
+    """How somebody wants to be paid. What is kept of it: never a name, a number or an address."""
+
+    GIFT_CARD = "gift_card"
+    PAYMENT_APP = "payment_app"
+    PAYMENT_HANDLE = "payment_handle"
+    """A name to pay to, written as `$name`."""
+    BANK_TRANSFER = "bank_transfer"
+    BITCOIN = "bitcoin"
+    ETHEREUM = "ethereum"
+    CRYPTOCURRENCY = "cryptocurrency"
+    """Another one, or by name only."""
 
 
 class Cue(Struct, frozen=True):
@@ -31,6 +47,8 @@ class Cue(Struct, frozen=True):
     span: tuple[int, int]
     reason: str
     """In plain words, about what the writer does; never quotes the text, never blames a child."""
+    means: tuple[PaymentMeans, ...] = ()
+    """Of a demand for money: how it is to be paid, each once, in the order of the text. The span reaches over the places."""
 
 
 class TextFeatures(Struct, frozen=True):
@@ -39,6 +57,8 @@ class TextFeatures(Struct, frozen=True):
     """BCP 47; `und` where it cannot be told."""
     words: int = 0
     questions: int = 0
+    hint: float = 0.0
+    """0 to 1: how near the text comes to a cue by its cheap features. For a detector to ask the encoder by; never evidence of itself."""
     tail: str = ""
     """The author's last characters after this event, at most 64, to see a word split over messages. Sealed when kept."""
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from enum import StrEnum
 from typing import Protocol
 
 from msgspec import Struct
@@ -72,6 +73,15 @@ class SavedState(Struct, frozen=True):
     raw: bytes
 
 
+class LimitKind(StrEnum):
+    CONTACT = "contact"
+    """Contact with minors."""
+    REACH = "reach"
+    """Contact with those whom the account could reach through the child it endangers."""
+    FRICTION = "friction"
+    """Nothing is kept from it; the service's ordinary rate limit applies."""
+
+
 class ContactLimit(Struct, frozen=True, kw_only=True):
     account: str
     until: datetime
@@ -79,6 +89,15 @@ class ContactLimit(Struct, frozen=True, kw_only=True):
     rule: str
     lifted_by: str | None = None
     reviewed: bool = False
+    kind: LimitKind = LimitKind.CONTACT
+    since: datetime | None = None
+    """When it begins; None: with the event."""
+    protects: tuple[str, ...] = ()
+    """The children whom it is about, as far as they are named."""
+
+    def binds(self, now: datetime) -> bool:
+        """Whether it has begun and has not ended."""
+        return (self.since is None or self.since <= now) and now < self.until
 
 
 class CaseOpening(Struct, frozen=True, kw_only=True):
@@ -169,8 +188,8 @@ class PipelineStore(Protocol):
         """Sealed tails that have not expired."""
         ...
 
-    def limits(self, accounts: Sequence[str], now: datetime) -> Mapping[str, ContactLimit]:
-        """Limits in force, by account."""
+    def limits(self, accounts: Sequence[str], now: datetime) -> Mapping[str, Sequence[ContactLimit]]:
+        """Limits in force, by account, the one that lasts longest last."""
         ...
 
     def pending_facts(self, most: int) -> Sequence[tuple[int, Fact]]:

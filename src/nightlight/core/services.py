@@ -24,6 +24,7 @@ from nightlight.core.bank import (
     Standing,
 )
 from nightlight.core.case import Case
+from nightlight.core.catalogue import Catalogue
 from nightlight.core.decision import Decision, Instruction
 from nightlight.core.errors import NightlightError
 from nightlight.core.event import EventBase
@@ -443,6 +444,8 @@ class Services(Struct, frozen=True, kw_only=True):
     now: Callable[[], datetime]
     endpoints: frozenset[str] = frozenset()
     """Names of the configured webhook endpoints; empty: none is, so that nothing can be told to any."""
+    messages: Catalogue = {}
+    """The words behind message keys."""
     self_reports: SelfReportService | None = None
     """None: there is no page for young people, and nothing of it."""
 

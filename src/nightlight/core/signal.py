@@ -10,6 +10,9 @@ from msgspec import Struct
 from nightlight.core.bank import Match
 from nightlight.core.harm import Harm, Stage
 
+NOT_READ = "not_read"
+"""Cue of evidence that says of a line only that it could not be read."""
+
 FLOOD, FLOOD_GOES_ON = "flood", "flood_goes_on"
 """Cues of evidence that one banked item is matched by very many accounts at once: when it is first seen, and while it goes on."""
 PAUSED = "paused"
@@ -48,6 +51,30 @@ class Evidence(Struct, frozen=True):
     """Characters of the event's text, half open."""
     cue: str | None = None
     match: Match | None = None
+    at: datetime | None = None
+    """When the event happened, where the detector says so."""
+
+
+class Unread(StrEnum):
+    """Why a detector could not read what somebody wrote."""
+
+    LANGUAGE = "language"
+    """It is in a language that the detector does not read."""
+    NO_TEXT = "no_text"
+    """There was text, and the text sense gave nothing of it."""
+
+
+class StageSeen(Struct, frozen=True, kw_only=True):
+    """When one side showed a theme, and where to look."""
+
+    stage: Stage
+    first: datetime
+    last: datetime
+    first_event: str
+    """An event's id, or `#` and a hash of it where it is long; empty where it was not kept."""
+    last_event: str
+    count: int
+    """Events that showed it."""
 
 
 class Signal(Struct, frozen=True, kw_only=True):
@@ -60,6 +87,10 @@ class Signal(Struct, frozen=True, kw_only=True):
     detector: str
     version: str
     stages: tuple[Stage, ...] = ()
+    timeline: tuple[StageSeen, ...] = ()
+    """Of the stages, in the same order, where the detector keeps it: all that it knows by now, not what this event added."""
+    unread: tuple[Unread, ...] = ()
+    """Why lines of the same side could not be read, if any could not: what they hold is in no score."""
     actor: str | None = None
     """The account whose conduct it is about."""
     protects: str | None = None

@@ -1,9 +1,10 @@
 """Detectors: one folder a harm or behaviour, and the door through which each is found.
 
-A folder holds `detector.py`, `card.toml`, `examples.jsonl`, `README.md` and a test, and imports only `core`, never another detector.
-Its `__init__.py` has the door: `def build() -> Detector`. Folders here are found by scanning (a name that starts with `_` is not
-one); any other installed package offers its own by the entry point group `nightlight.detectors`, whose value is either a module with
-a `build` or the factory itself. Both go through the same code, so whatever works here works in a package of your own.
+A folder holds `detector.py`, `card.toml`, `examples.jsonl`, `README.md` and a test, and imports only `core`, never another detector; what
+the detectors of conversations share is one package beside them, `_conversation`. Its `__init__.py` has the door: `def build() ->
+Detector`. Folders here are found by scanning (a name that starts with `_` is not one); any other installed package offers its own by
+the entry point group `nightlight.detectors`, whose value is either a module with a `build` or the factory itself. Both go through the
+same code, so whatever works here works in a package of your own.
 """
 
 from __future__ import annotations

@@ -3,8 +3,9 @@
 `{"conversation": "c1", "source": "where it is from", "label": 0, "messages": [{"at": 33240, "author": "a", "text": "..."}]}`
 
 `label` 1 marks a conversation that holds risk. `at` is seconds from the start of the day. A conversation may say its `language` (`en`,
-`es-MX`). A message may also carry `role` (`adult`, `minor` or `unknown`: its author's), `to` (an account, or a list of them) and
-`marked` (annotators found this line telling). Real corpora have bad lines; each is reported by its number, and the others are read.
+`es-MX`). A message may also carry `role` (`adult`, `minor` or `unknown`: its author's), `to` (an account, or a list of them), `marked`
+(annotators found this line telling) and `cues` (what they say it does, by the names of the learned cues). Real corpora have bad lines;
+each is reported by its number, and the others are read.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ class Line(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     role: Role = Role.UNKNOWN
     to: Id | Annotated[tuple[Id, ...], Meta(max_length=MAX_TARGETS)] | None = None
     marked: bool = False
+    cues: Annotated[tuple[Annotated[str, Meta(pattern=r"^[a-z_]{1,40}\Z")], ...], Meta(max_length=8)] = ()
 
 
 class Conversation(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

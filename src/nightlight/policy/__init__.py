@@ -10,7 +10,7 @@ from nightlight.policy.check import PolicyError, Problem, check, default_rules, 
 from nightlight.policy.engine import Policy
 from nightlight.policy.gate import DEMO_PLACE, JurisdictionGate, load_table
 from nightlight.policy.instructions import instruct
-from nightlight.policy.judged import Judged
+from nightlight.policy.judged import Judged, in_force
 from nightlight.policy.replay import Comparison, replay
 from nightlight.policy.rules import On, Rule, RuleSet, Trigger
 from nightlight.policy.shadow import Difference, compare
@@ -31,6 +31,7 @@ __all__ = [
     "check",
     "compare",
     "default_rules",
+    "in_force",
     "instruct",
     "load_rules",
     "load_table",

@@ -13,7 +13,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import cel
 import msgspec
 from msgspec import Struct
 
@@ -22,6 +21,8 @@ from nightlight.core.errors import Invalid
 from nightlight.core.event import KINDS
 from nightlight.core.harm import Harm, Level
 from nightlight.policy.cel import nearest, read_expression
+from nightlight.policy.evaluator import cel
+from nightlight.policy.kindness import NOT_PARENTS, PARENTS, faults
 from nightlight.policy.rules import On, Rule, RuleSet, Trigger
 from nightlight.policy.samples import samples
 from nightlight.policy.schema import values_of
@@ -30,12 +31,15 @@ from nightlight.policy.toml_lines import Lines
 MAX_RULES = 500
 MAX_STEPS = 50_000
 """Steps of all conditions of a file together (`cel.Reading.steps`): what an event costs that asks every one of them."""
-RESERVED: Mapping[str, str] = {"enforcement": "sanction_account"}
-"""Endpoints at which the service acts on an account, and the action that alone may speak there: it needs a person's verdict."""
+RESERVED: Mapping[str, str] = {
+    "enforcement": "sanction_account, which needs a person's verdict",
+    "messages": "nudge, which says how a message may be shown",
+}
+"""Endpoints at which the service acts on an account or shows somebody a message, and the action that alone may speak there."""
 _TOP = ("name", "description", "rule")
 _RULE = tuple(Rule.__struct_fields__)
 _ON = tuple(On.__struct_fields__)
-_ENGINE_ONLY = frozenset({"rule", "account"})
+_ENGINE_ONLY = frozenset({"rule", "account", "protects"})
 """Fields of actions that the engine fills in."""
 _ACTIONS: Mapping[str, type[Act]] = {str(t.__struct_config__.tag): t for t in ACTION_TYPES}
 _VERDICT_ONLY = ("sanction_account", "report_account")
@@ -241,8 +245,13 @@ class _Checker:
         fields = tuple(f for f in type.__struct_fields__ if f not in _ENGINE_ONLY)
         if not self._keys(action, ("action", *fields), *at):
             return
-        if action["action"] == "limit_contact" and isinstance(hours := action.get("hours"), int | float) and hours > 24:
-            self._problem("contact is limited for 24 hours at most: a machine may not do more, and a person can extend it", *at, "hours")
+        if (what := _HOURLY.get(action["action"])) is not None and "hours" in action:
+            hours = action["hours"]
+            if not isinstance(hours, int | float) or isinstance(hours, bool) or hours > 24:
+                self._problem(f"{what} for 24 hours at most: a machine may not do more, and a person can extend it", *at, "hours")
+                return
+        if action["action"] == "nudge" and str(action.get("to")).lower() in PARENTS:
+            self._problem(NOT_PARENTS, *at, "to", allowed=tuple(t.value for t in To))
             return
         try:
             msgspec.convert(action, Action)
@@ -253,8 +262,11 @@ class _Checker:
             self._problem(f"{field or action['action']}: {message}", *at, *([field] if field else []), allowed=allowed)
             return
         if action["action"] == "notify" and (only := RESERVED.get(action["endpoint"])) is not None:
-            message = f"the endpoint {action['endpoint']!r} is reserved for {only}, which needs a person's verdict"
+            message = f"the endpoint {action['endpoint']!r} is reserved for {only}"
             self._problem(message, *at, "endpoint", allowed=tuple(sorted(set(self._names["endpoint"] or ()) - RESERVED.keys())))
+            return
+        if action["action"] == "notify" and PARENTS.intersection(re.split("[_-]", action["endpoint"])):
+            self._problem(NOT_PARENTS, *at, "endpoint")
             return
         for field, known in self._names.items():
             if known is not None and field in action and action[field] not in known:
@@ -272,6 +284,10 @@ class _Checker:
                     "A rule may hold or block content, limit contact for a day and open a case by itself"
                 )
                 self._problem(message, *at)
+        if action["action"] == "nudge":
+            hears = _may_hear(rule)
+            for fault in faults(action, of_reports=_is_of_reports(rule), may_hear=hears, judged=_is_judged(rule, field)):
+                self._problem(fault.message, *at, *fault.at, allowed=fault.allowed)
         if action["action"] == "nudge" and action.get("to") == To.SENDER.value and not _may_hear(rule):
             harms = tuple(h.value for h in DETERRABLE)
             message = (
@@ -312,6 +328,24 @@ class _Checker:
 
     def _problem(self, message: str, *at: str | int, allowed: tuple[str, ...] = ()) -> None:
         self.problems.append(Problem(self._filename, self._lines.of(*at), self._rule, message, allowed))
+
+
+_HOURLY: Mapping[str, str] = {
+    "limit_contact": "contact is limited",
+    "limit_reach": "reach is limited",
+    "add_friction": "friction lasts",
+}
+
+
+def _is_judged(rule: dict[str, Any], field: str) -> bool:
+    """Whether what it asks for follows from a person's verdict alone."""
+    return field == "actions" and rule.get("requires_verdict") is True
+
+
+def _is_of_reports(rule: dict[str, Any]) -> bool:
+    """Asked on reports alone: whoever sends one may be a child."""
+    on = rule.get("on")
+    return rule.get("always") is True and isinstance(on, dict) and on.get("kinds") == ["user_report"]
 
 
 def _may_hear(rule: dict[str, Any]) -> bool:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-import cel
 from msgspec.structs import replace
 
 from nightlight.core.arbitration import arbitrate
@@ -19,6 +18,7 @@ from nightlight.core.features import Features
 from nightlight.core.gate import Permission
 from nightlight.core.harm import Harm, Level
 from nightlight.core.signal import SubjectKind
+from nightlight.policy.evaluator import cel
 from nightlight.policy.judged import Judged, Moved, crosses, led_by_another, unreadable_of
 from nightlight.policy.resolve import ALLOW, Asked, resolve
 from nightlight.policy.rules import Rule, RuleSet, Trigger
@@ -70,16 +70,19 @@ class Policy:
         now: datetime,
         verdict: Verdict | None = None,
         late: bool = False,
+        reach: frozenset[str] | None = None,
+        slowed: bool = False,
     ) -> Decision:
         """What to do about an event.
 
         moved: assessments that it changed, before and after. limited: a contact limit on the actor is in force. verdict: a person
         judged the case; then only the rules that require that are asked. late: the event was answered before (second hop); then
-        rules that need no assessment are not asked again.
+        rules that need no assessment are not asked again. reach, slowed: as `Judged` has them.
         """
         unreadable = unreadable_of(event, features)
         matches = features.media.matches if features.media is not None else ()
-        if not moved and verdict is None and (late or not self._triggered(event.kind, limited, unreadable, _matched(matches))):
+        facts = _fact_set(limited, unreadable, _matched(matches), reach is not None, slowed)
+        if not moved and verdict is None and (late or not self._triggered(event.kind, facts)):
             return self._nothing(event, permission, now)
         return self.judge(
             Judged(
@@ -92,6 +95,8 @@ class Policy:
                 limited=limited,
                 verdict=verdict,
                 late=late,
+                reach=reach,
+                slowed=slowed,
             )
         )
 
@@ -112,7 +117,7 @@ class Policy:
         return Decision(
             event_id=judged.event.id,
             at=judged.at,
-            actions=resolve(asked, judged.event, limited=judged.limited, verdict=judged.verdict) if asked else ALLOW,
+            actions=resolve(asked, judged) if asked else ALLOW,
             harms=tuple(dict.fromkeys(a.harm for a in risky)),
             level=top.level if top is not None else Level.NONE,
             reasons=_reasons(judged.event.id, risky, fired, failures),
@@ -139,12 +144,8 @@ class Policy:
                 for kind in kinds if level.rank >= on.level.rank else ():
                     self._index.setdefault((harm, level, kind), []).append(compiled)
 
-    def _triggered(self, kind: str, limited: bool, unreadable: bool, matched: bool) -> bool:
-        always = self._always.get(kind)
-        if not always:
-            return False
-        facts = _fact_set(limited, unreadable, matched)
-        return any(c.facts <= facts for c in always)
+    def _triggered(self, kind: str, facts: frozenset[Trigger]) -> bool:
+        return any(c.facts <= facts for c in self._always.get(kind, ()))
 
     def _candidates(self, judged: Judged, moved: Moved | None) -> list[_Compiled]:
         if judged.verdict is not None:
@@ -169,6 +170,7 @@ class Policy:
     ) -> None:
         about = moved[1] if moved is not None else None
         bounds = _bounds(judged, moved)
+        another = moved is not None and _protects_another(moved)
         try:
             context = _context(judged, moved, frozenset[str]().union(*(c.roots for c in candidates)), groups)
         except Exception:  # then every condition that needed it fails below, and a person looks
@@ -180,10 +182,10 @@ class Policy:
                     raise TypeError("a condition gave neither true nor false")
             except Exception:  # whatever broke, this rule's own fallback is taken and the decision names it
                 failures.append(c.rule.id)
-                asked.extend(Asked(action, about, c.rule.on.level, _fresh(moved, c.rule), *bounds(c)) for action in c.on_error)
+                asked.extend(Asked(action, about, c.rule.on.level, _fresh(moved, c.rule), another, *bounds(c)) for action in c.on_error)
                 continue
             if holds:
-                asked.extend(Asked(action, about, c.rule.on.level, _fresh(moved, c.rule), *bounds(c)) for action in c.actions)
+                asked.extend(Asked(action, about, c.rule.on.level, _fresh(moved, c.rule), another, *bounds(c)) for action in c.actions)
                 fired.append(c.rule)
 
     def _nothing(self, event: EventBase, permission: Permission, now: datetime) -> Decision:
@@ -214,9 +216,20 @@ def _context(judged: Judged, moved: Moved | None, roots: frozenset[str], groups:
     return cel.Context(variables=values)
 
 
-def _fact_set(limited: bool, unreadable: bool, matched: bool) -> frozenset[Trigger]:
-    found = ((Trigger.CONTACT_LIMITED, limited), (Trigger.MEDIA_UNREADABLE, unreadable), (Trigger.MEDIA_MATCHED, matched))
+def _fact_set(limited: bool, unreadable: bool, matched: bool, reach: bool, slowed: bool) -> frozenset[Trigger]:
+    if not (limited or unreadable or matched or reach or slowed):
+        return _NO_FACTS
+    found = (
+        (Trigger.CONTACT_LIMITED, limited),
+        (Trigger.REACH_LIMITED, reach),
+        (Trigger.SLOWED, slowed),
+        (Trigger.MEDIA_UNREADABLE, unreadable),
+        (Trigger.MEDIA_MATCHED, matched),
+    )
     return frozenset(trigger for trigger, holds in found if holds)
+
+
+_NO_FACTS: frozenset[Trigger] = frozenset()
 
 
 def _matched(matches: Sequence[Match]) -> bool:
@@ -226,7 +239,7 @@ def _matched(matches: Sequence[Match]) -> bool:
 
 
 def _facts(judged: Judged) -> frozenset[Trigger]:
-    return _fact_set(judged.limited, judged.unreadable, _matched(judged.matches))
+    return _fact_set(judged.limited, judged.unreadable, _matched(judged.matches), judged.reach is not None, judged.slowed)
 
 
 def _crossing(moved: Moved, rule: Rule) -> bool:

@@ -20,6 +20,10 @@ class Trigger(StrEnum):
 
     CONTACT_LIMITED = "contact_limited"
     """A contact limit on the actor is in force."""
+    REACH_LIMITED = "reach_limited"
+    """A limit on the actor's reach is in force."""
+    SLOWED = "slowed"
+    """Friction for the actor has begun and has not ended."""
     MEDIA_UNREADABLE = "media_unreadable"
     """The bytes of the event's media could not be decoded."""
     MEDIA_MATCHED = "media_matched"

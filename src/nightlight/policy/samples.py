@@ -83,5 +83,7 @@ def _samples() -> Iterator[Judged]:
                 matches=(match,) if turn % 2 else (),
                 unreadable=turn % 3 == 0,
                 limited=turn % 5 == 0,
+                reach=frozenset({"c"}) if turn % 4 == 0 else None,
+                slowed=turn % 6 == 0,
                 verdict=verdict if turn % 7 == 0 else None,
             )

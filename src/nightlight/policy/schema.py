@@ -25,6 +25,7 @@ from nightlight.core.event import (
     ContactRequest,
     EventBase,
     Gift,
+    Party,
     Relation,
     ReportCategory,
     UserReport,
@@ -91,10 +92,17 @@ VARIABLES: tuple[Variable, ...] = (
     Variable("actor.may_be_minor", BOOL, "the age band is not that of an adult; an unknown age is a child's until assured"),
     Variable("actor.may_be_adult", BOOL, "nobody but the account holder says that this is a minor"),
     Variable("actor.contact_limited", BOOL, "a contact limit on the actor is in force"),
+    Variable("actor.reach_limited", BOOL, "a limit on the actor's reach is in force"),
+    Variable("actor.slowed", BOOL, "friction for the actor has begun"),
     Variable("targets.count", INT, "parties the event addresses"),
     Variable("targets.any_minor", BOOL, "one of them has the age band of a minor"),
     Variable(
         "targets.any_may_be_minor", BOOL, "one of them is not known to be an adult; true as well where a channel's audience is not named"
+    ),
+    Variable(
+        "targets.any_beyond_reach",
+        BOOL,
+        "a limit on the actor's reach is in force, and one of them may be a minor and is not a child whom it protects",
     ),
     Variable("risk.harm", one_of(*_names(Harm), ""), "harm of the assessment that this event moved", '"" without one'),
     Variable("risk.level", one_of(*_names(Level)), "its level now", '"none"'),
@@ -106,6 +114,12 @@ VARIABLES: tuple[Variable, ...] = (
     Variable("risk.abstained", BOOL, "detectors saw something and declined to score it", "false"),
     Variable("risk.subject", one_of(*_names(SubjectKind), ""), "kind of what is at risk or poses it", '"" without an assessment'),
     Variable("risk.about_actor", BOOL, "the conduct assessed is that of this event's actor; true as well where nobody is named"),
+    Variable(
+        "risk.actor_is_assured_minor",
+        BOOL,
+        "the one whose conduct is assessed is named, and somebody other than that account's holder says it is a minor's",
+        "false",
+    ),
     Variable("risk.flood", BOOL, "with this event the matches of one banked item became a flood, and the item is being paused", "false"),
     Variable("match.present", BOOL, "the event's media is in an enabled bank"),
     Variable(
@@ -165,6 +179,8 @@ def _actor(judged: Judged) -> dict[str, Any]:
         "may_be_minor": actor.may_be_minor,
         "may_be_adult": actor.may_be_adult,
         "contact_limited": judged.limited,
+        "reach_limited": judged.reach is not None,
+        "slowed": judged.slowed,
     }
 
 
@@ -174,7 +190,14 @@ def _targets(judged: Judged) -> dict[str, Any]:
         "count": len(event.targets),
         "any_minor": any(p.age_band.is_minor for p in event.targets),
         "any_may_be_minor": any(p.may_be_minor for p in event.targets) if event.targets else event.channel is not None,
+        "any_beyond_reach": judged.reach is not None and _beyond(event, judged.reach),
     }
+
+
+def _beyond(event: EventBase, protected: frozenset[str]) -> bool:
+    if not event.targets:
+        return event.channel is not None
+    return any(p.may_be_minor and p.account not in protected for p in event.targets)
 
 
 def _match(judged: Judged) -> dict[str, Any]:
@@ -223,6 +246,7 @@ def risk_of(judged: Judged, moved: Moved | None) -> dict[str, Any]:
         "abstained": current is not None and current.abstained,
         "subject": current.subject.kind.value if current is not None else "",
         "about_actor": is_about_actor(judged.event, current),
+        "actor_is_assured_minor": current is not None and assured_minor(judged.event, current.actor) is not None,
         "flood": current is not None and _begins_flood(judged.event, current),
     }
 
@@ -234,6 +258,13 @@ def _begins_flood(event: EventBase, current: Assessment) -> bool:
 
 def is_about_actor(event: EventBase, current: Assessment | None) -> bool:
     return current is None or current.actor is None or current.actor == event.actor.account
+
+
+def assured_minor(event: EventBase, account: str | None) -> Party | None:
+    """The party of the event with that account, where it is a minor by somebody else's word than its holder's. Who only says so
+    themselves, or takes no part in this event, may be anybody: that never makes a risk smaller."""
+    parties = [p for p in (event.actor, *event.targets) if p.account == account]
+    return parties[0] if parties and not any(p.may_be_adult for p in parties) else None
 
 
 ROOTS: Mapping[str, Callable[[Judged], dict[str, Any]]] = {

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from nightlight.core.decision import Act, Decision
+from nightlight.core.decision import SAFE, Act, Decision, Display
 
 
 class Difference(Struct, frozen=True, kw_only=True):
@@ -20,9 +20,16 @@ class Difference(Struct, frozen=True, kw_only=True):
 
 def describe(action: Act) -> str:
     """An action in short, without the rule that asked for it or any account: `nudge children grooming.high.child`."""
-    skip = ("rule", "account")
+    skip = ("rule", "account", "protects")
     values = (getattr(action, field) for field in action.__struct_fields__ if field not in skip)
-    return " ".join([str(action.__struct_config__.tag), *(f"{v:g}" if isinstance(v, float) else str(v) for v in values)])
+    return " ".join([str(action.__struct_config__.tag), *(word for v in values if (word := _short(v)))])
+
+
+def _short(value: object) -> str:
+    if isinstance(value, Display):
+        loosened = [name for name, given in structs.asdict(value).items() if given is not getattr(SAFE, name)]
+        return f"but for {', '.join(loosened)}" if loosened else ""
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def compare(live: Decision, shadow: Decision) -> Difference:

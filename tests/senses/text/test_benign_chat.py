@@ -18,7 +18,7 @@ import pytest
 from nightlight.core.event import Channel, ChannelKind, Message, Party
 from nightlight.core.features import Features
 from nightlight.core.harm import Harm, Level
-from nightlight.detectors import grooming
+from nightlight.detectors import grooming, sextortion
 from nightlight.kit.run import Sensed, run
 from nightlight.kit.workbench import reaches
 from nightlight.senses.text import TextSensor
@@ -27,8 +27,8 @@ CHAT = Path(__file__).resolve().parents[4] / "shared" / "data" / "benign-chat" /
 MIDNIGHT = datetime(2025, 6, 1, tzinfo=UTC)
 PRESENT = 20
 """Accounts named as present in the room: those who spoke last."""
-AUTHOR_S_OWN = {"refusal", "scared", "asks_for_help", "self_declared_age", "self_harm"}
-"""Cues about who writes, not about what they do to another."""
+AUTHOR_S_OWN = {"refusal", "scared", "asks_for_help", "self_declared_age", "self_harm", "sexual_language"}
+"""Cues about who writes, not about what they do to another; and adults swear."""
 
 pytestmark = pytest.mark.skipif(not CHAT.exists(), reason="the benign chat lies beside the checkout only where somebody put it there")
 
@@ -69,7 +69,7 @@ def test_harmless_chat_sets_off_next_to_nothing() -> None:
         two = [one for one in events if one.event.actor.account in dict(pairs)]
         for part in (events, two):
             assert run(grooming.build(), part, saved=False).peak(Harm.GROOMING) < reaches(Level.HIGH)
-            assert run(grooming.build(), part, saved=False).peak(Harm.SEXTORTION) < reaches(Level.ELEVATED)
+            assert run(sextortion.build(), part, saved=False).peak(Harm.SEXTORTION) < reaches(Level.ELEVATED)
     about_others = {name: count for name, count in cues.items() if name not in AUTHOR_S_OWN}
     # Measured 0.1 in a thousand; three times that is the alarm.
     assert 1000 * sum(about_others.values()) / lines < 0.3, about_others

@@ -9,9 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nightlight.detectors.grooming.weights import ASKS, REPORTS, UNEASE, WEIGHTS
+from nightlight.detectors._conversation.weights import ASKS, REPORTS, UNEASE
+from nightlight.detectors.grooming.weights import WEIGHTS as GROOMING
 from nightlight.detectors.immediate_danger.detector import ABOUT_AUTHOR, ABOUT_OTHERS
-from nightlight.senses.text import automaton, lexicon
+from nightlight.detectors.sextortion.weights import WEIGHTS as SEXTORTION
+from nightlight.senses.text import automaton, lexicon, sexual
+from nightlight.senses.text.learned import REASONS
 from nightlight.senses.text.lexicon import CueFile, Lexicon
 from nightlight.senses.text.sensor import default_lexicon
 
@@ -162,11 +165,12 @@ def test_a_misspelt_field_of_the_file_is_refused(tmp_path: Path) -> None:
 
 def test_every_cue_that_detectors_weigh_is_one_that_something_finds() -> None:
     """Names join the sense and the detectors, which may not import each other: a misspelt one would be a harm nobody looks for."""
-    known = {entry.name for entry in default_lexicon().cues}
+    known = {entry.name for entry in default_lexicon().cues} | set(REASONS) | {sexual.NAME}
+    weighed = set(GROOMING) | set(SEXTORTION)
     own = {"persists", *(name for name, _ in REPORTS.values())}
-    assert set(WEIGHTS) <= known | own
-    assert known <= set(WEIGHTS) | UNEASE | ABOUT_AUTHOR | ABOUT_OTHERS | {"self_declared_age"}
-    assert set(ASKS) <= set(WEIGHTS)
+    assert weighed <= known | own
+    assert known <= weighed | UNEASE | ABOUT_AUTHOR | ABOUT_OTHERS | {"self_declared_age", "discloses"}
+    assert set(ASKS) <= weighed
 
 
 def test_shipped_cues_have_reasons_and_strengths() -> None:

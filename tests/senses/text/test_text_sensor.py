@@ -14,7 +14,7 @@ from nightlight.core.features import Features, MediaFeatures, Sense, SenseInput,
 from nightlight.senses.text import TextSensor
 from nightlight.senses.text.sensor import TAIL, default_lexicon
 
-SENSOR = TextSensor()
+SENSOR = TextSensor(default_lexicon())
 START = datetime(2025, 6, 1, tzinfo=UTC)
 
 
@@ -236,7 +236,7 @@ def test_words_questions_and_language() -> None:
     english = SENSOR.read("where is the castle that you made for me?")
     assert (english.words, english.questions, english.language) == (9, 1, "en")
     other = SENSOR.read("wo ist denn die burg \uff1f")
-    assert (other.words, other.questions, other.language) == (5, 1, "und")
+    assert (other.words, other.questions, other.language) == (5, 1, "de")
 
 
 _VOCABULARY = sorted(default_lexicon().vocabulary)

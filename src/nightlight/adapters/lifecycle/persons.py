@@ -96,6 +96,7 @@ STATES = Place(states, "raw")
 ASSESSMENTS = Place(assessments, "body", ("actor", "protects"))
 SUMMARIES = Place(summaries, "body")
 FACTS = Place(facts, "body", ("other",))
+LIMITS = Place(limits, "protects")
 
 
 class Person:
@@ -135,7 +136,7 @@ class Person:
         with self._db.sql.read() as connection:
             free = not _rests(self._kept(connection))
         if free:
-            self._sweep([STATES, ASSESSMENTS, SUMMARIES, FACTS], by, total)
+            self._sweep([STATES, ASSESSMENTS, SUMMARIES, FACTS, LIMITS], by, total)
         with self._db.audit.transaction() as ledger, thorough(ledger.connection):
             found = list(self._kept(ledger.connection))
             listed = {k.id for k in found if k.what == "event"}
@@ -295,7 +296,7 @@ class Person:
         for id in connection.execute(open_cases).scalars():
             yield Kept("case", id, "open: a person has still to decide")
         in_force = limits.c.until > micros(self._db.clock.now()), limits.c.lifted_by.is_(None)
-        for id in connection.execute(select(limits.c.event_id).where(limits.c.account == self._id, *in_force)).scalars():
+        for id in connection.execute(select(limits.c.event_id).where(limits.c.account == self._id, *in_force).distinct()).scalars():
             yield Kept("limit", id, "in force: lift it first")
         for key in self._messages(connection, waiting=True):
             yield Kept("message", key, "waiting to be delivered")

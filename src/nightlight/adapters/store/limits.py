@@ -1,4 +1,4 @@
-"""Contact limits in the hands of people: a machine sets one for a day at most, a person lifts or extends it."""
+"""Limits on contact and reach in the hands of people: a machine sets one for a day at most, a person lifts or extends it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from msgspec import structs
 from sqlalchemy import select
 
 from nightlight.adapters.store.engine import Sql
@@ -40,7 +41,7 @@ class SqlLimits:
         with self._audit.transaction() as ledger:
             found = self._find(ledger, account)
             self._review(ledger, found, "limit.lift", by, reason, {"lifted_by": by})
-        return [limit_of((row[0], row[1], row[2], row[3], by, True)) for row in found]
+        return [structs.replace(limit_of(row), lifted_by=by, reviewed=True) for row in found]
 
     def extend(self, account: str, until: datetime, by: str, reason: str) -> Sequence[ContactLimit]:
         """Move the end of every limit on the account to `until`. Raises NotFound, or Invalid for a time that has passed."""
@@ -49,7 +50,7 @@ class SqlLimits:
         with self._audit.transaction() as ledger:
             found = self._find(ledger, account)
             self._review(ledger, found, "limit.extend", by, reason, {"until": micros(until)})
-        return [limit_of((row[0], row[1], micros(until), row[3], None, True)) for row in found]
+        return [structs.replace(limit_of(row), until=until, reviewed=True) for row in found]
 
     def _find(self, ledger: Ledger, account: str) -> Sequence[Any]:
         found = ledger.connection.execute(_in_force(self._clock.now()).where(limits.c.account == account)).all()
@@ -67,13 +68,22 @@ class SqlLimits:
         change: dict[str, str | int],
     ) -> None:
         now = self._clock.now()
-        for account, event, *_ in found:
-            this = limits.update().where(limits.c.account == account, limits.c.event_id == event)
+        for limit in map(limit_of, found):
+            account, event = limit.account, limit.event
+            this = limits.update().where(limits.c.account == account, limits.c.event_id == event, limits.c.kind == limit.kind.value)
             ledger.connection.execute(this.values(reviewed=True, **change))
             cancel(ledger.connection, cancel_key(account, event), now)
             # The chain cannot be struck when the person is erased, so it never names them: a commitment stands for them.
             target = self._sealer.mac(f"account:{account}".encode()).hex()
-            ledger.append(AuditEntry(at=now, actor=by, action=action, target=target, detail={"event": event, "reason": reason, **change}))
+            ledger.append(
+                AuditEntry(
+                    at=now,
+                    actor=by,
+                    action=action,
+                    target=target,
+                    detail={"event": event, "kind": limit.kind.value, "reason": reason, **change},
+                )
+            )
 
 
 def _in_force(now: datetime) -> AnySelect:

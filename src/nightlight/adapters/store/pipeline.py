@@ -162,11 +162,14 @@ class SqlPipelineStore:
             found = self._tails.rows(connection, ids=listed(self._sql, directions), now=micros(now))
         return {direction: bytes(sealed) for direction, sealed in found}
 
-    def limits(self, accounts: Sequence[str], now: datetime) -> Mapping[str, ContactLimit]:
-        """The one that lasts longest, where there are several."""
+    def limits(self, accounts: Sequence[str], now: datetime) -> Mapping[str, Sequence[ContactLimit]]:
         with self._sql.read() as connection:
             found = self._limits.rows(connection, ids=listed(self._sql, accounts), now=micros(now))
-        return {limit.account: limit for limit in map(rows.limit_of, found)}
+        by_account: dict[str, list[ContactLimit]] = {}
+        for limit in map(rows.limit_of, found):
+            if limit.binds(now):
+                by_account.setdefault(limit.account, []).append(limit)
+        return by_account
 
     def pending_facts(self, most: int) -> Sequence[tuple[int, Fact]]:
         with self._sql.read() as connection:

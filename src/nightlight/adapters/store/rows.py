@@ -10,7 +10,7 @@ import msgspec
 from nightlight.adapters.store.prepared import Values
 from nightlight.adapters.store.tables import micros, moment
 from nightlight.core.decision import event_of
-from nightlight.core.ports import ContactLimit, Outgoing, Sealer, StoredEvent, Work
+from nightlight.core.ports import ContactLimit, LimitKind, Outgoing, Sealer, StoredEvent, Work
 
 pack = msgspec.msgpack.Encoder().encode
 
@@ -23,7 +23,7 @@ ASSESSMENT = ("subject_id", "subject_kind", "harm", "level", "at", "actor", "pro
 SUMMARY = ("account", "version", "body", "updated_at")
 FACT = ("key_kind", "key_id", "other", "event_id", "body")
 TAIL = ("direction", "sealed", "expires_at")
-LIMIT = ("account", "event_id", "until", "rule", "lifted_by", "reviewed")
+LIMIT = ("account", "event_id", "until", "rule", "lifted_by", "reviewed", "kind", "since", "protects")
 OUTGOING = ("key", "endpoint", "sealed", "not_before", "cancel_key", "state", "attempts", "error", "created_at")
 ACCOUNT = ("pseudonym", "sealed", "created_at")
 
@@ -96,7 +96,20 @@ def tails(work: Work) -> list[Values]:
 
 
 def limits(work: Work) -> list[Values]:
-    return [(x.account, x.event, micros(x.until), x.rule, x.lifted_by, x.reviewed) for x in work.limits]
+    return [
+        (
+            x.account,
+            x.event,
+            micros(x.until),
+            x.rule,
+            x.lifted_by,
+            x.reviewed,
+            x.kind,
+            micros(x.since) if x.since is not None else None,
+            pack(x.protects),
+        )
+        for x in work.limits
+    ]
 
 
 def outgoing(messages: Sequence[Outgoing], sealer: Sealer, now: int) -> list[Values]:
@@ -131,5 +144,15 @@ def stored_event(row: Any) -> StoredEvent:
 
 def limit_of(row: Any) -> ContactLimit:
     """From the columns of LIMIT, in that order."""
-    account, event, until, rule, lifted_by, reviewed = row
-    return ContactLimit(account=account, until=moment(until), event=event, rule=rule, lifted_by=lifted_by, reviewed=bool(reviewed))
+    account, event, until, rule, lifted_by, reviewed, kind, since, protects = row
+    return ContactLimit(
+        account=account,
+        until=moment(until),
+        event=event,
+        rule=rule,
+        lifted_by=lifted_by,
+        reviewed=bool(reviewed),
+        kind=LimitKind(kind),
+        since=moment(since) if since is not None else None,
+        protects=_accounts(bytes(protects)),
+    )

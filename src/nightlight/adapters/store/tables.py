@@ -182,6 +182,9 @@ limits = Table(
     Column("rule", Text, nullable=False),
     Column("lifted_by", Text, nullable=True),
     Column("reviewed", Boolean, nullable=False),
+    Column("kind", Text, primary_key=True),
+    _time("since", nullable=True),
+    _blob("protects"),
 )
 
 _OPEN = text("state = 'open'")

@@ -26,6 +26,7 @@ from nightlight.app.cli import (
     screen,
     self_reports,
     serve,
+    train,
 )
 from nightlight.app.cli.common import Exit, exit_code
 from nightlight.core.errors import NightlightError
@@ -50,7 +51,8 @@ app.add_typer(policy.app, name="policy")
 app.add_typer(keys.app, name="keys")
 app.add_typer(people.limits, name="limits")
 app.add_typer(people.outbox, name="outbox")
-app.command("cases")(people.cases)
+app.add_typer(people.cases, name="cases")
+app.command("messages")(people.messages)
 app.command("detectors")(evaluate.detectors)
 app.command("migrate")(database.migrate)
 app.command("backup")(database.backup)
@@ -61,6 +63,7 @@ app.command("export")(database.export)
 app.add_typer(audit.app, name="audit")
 app.add_typer(self_reports.app, name="self-reports")
 app.add_typer(evaluate.app, name="evaluate")
+app.command("train")(train.train)
 app.add_typer(bench.app, name="bench")
 
 

@@ -132,6 +132,43 @@ def robust(
     )
 
 
+@app.command()
+def conversations(
+    shared: Annotated[Path | None, typer.Option(exists=True, file_okay=False, help="A folder with the public IRC chat.")] = None,
+    corpus: Annotated[
+        Path | None, typer.Option(exists=True, file_okay=False, help="A checkout of Nightlight.", show_default="the one this runs from")
+    ] = None,
+    sentinel_weights: Annotated[
+        Path | None,
+        typer.Option(exists=True, file_okay=False, help="Folder with the peer's model.", show_default="what a cache here holds"),
+    ] = None,
+    peer: Annotated[bool, typer.Option("--peer/--no-peer", help="Whether Sentinel's method is measured too; it takes minutes.")] = True,
+    as_json: Json = False,
+) -> None:
+    """Reading conversations for risk, on one core: the whole cascade on a fixed mix, and Sentinel's method on the same messages."""
+    from nightlight.app.bench.conversations import run
+
+    result = run(corpus, shared, sentinel_weights, peer, progress=lambda step: typer.echo(f"... {step}", err=True))
+    if as_json:
+        emit(result)
+        return
+    typer.echo(f"{result.messages_per_second:,.0f} messages a second on one core: mean {result.mean_ms:.2f} ms, p99 {result.p99_ms:.1f} ms")
+    typer.echo(f"the encoder read {result.encoder_share:.1%} of them; detectors: {', '.join(result.detectors)}")
+    typer.echo(f"first message answered {result.first_message_s:.2f} s after the start of a process")
+    if result.ratio_to_sentinel is None or result.sentinel_ms is None or result.sentinel_examples is None:
+        typer.echo(f"ratio to Sentinel unknown: {result.message}")
+    else:
+        risky, common = result.sentinel_examples
+        typer.echo(
+            f"Sentinel's published method, written out with sentence-transformers and the same weights, {risky} risky and {common} common "
+            f"lines in its index: {result.sentinel_ms:.1f} ms a message, {result.ratio_to_sentinel:.1f} times as long"
+        )
+    typer.echo(f"the mix: {result.messages} messages, {result.benign_share:.1%} of harmless conversations")
+    for source, count in result.composition.items():
+        typer.echo(f"  {count:6} {source}")
+    typer.echo(f"{result.machine}, {result.date}; processor time but for the first message")
+
+
 def _shares(row: Any) -> tuple[float | None, ...]:
     found = row.recall, row.recall_with_derived, row.peer_recall
     return *found, row.false_matches, row.false_matches_with_derived, row.peer_false_matches

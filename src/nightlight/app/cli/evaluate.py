@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from nightlight.app.cli.common import Exit, Json, emit, progress, table
+from nightlight.core.errors import Invalid
 
 app = typer.Typer(help="How well the detectors do on labelled data that you may use.", no_args_is_help=True)
 
@@ -31,18 +32,14 @@ def conversations(
 
     Lines that cannot be read are reported by number and the others are used; the exit code is then 2.
     """
-    from nightlight.app.cli.evaluation import Options, Reader, report, run, show
+    from nightlight.app.cli.evaluation import Options, Reader, chosen_detectors, report, run, show
     from nightlight.app.scoring import Scoring
     from nightlight.app.settings import home_folder, load
     from nightlight.core.harm import Level
-    from nightlight.detectors import discover
     from nightlight.kit.evaluate import Evaluator
 
     levels = load(home_folder()).levels
-    found = discover().detectors
-    chosen = {name: found[name] for name in detector or found if name in found}
-    if unknown := set(detector or ()) - set(found):
-        raise typer.BadParameter(f"no detector is called {', '.join(sorted(unknown))}; there are {', '.join(sorted(found))}")
+    chosen = chosen_detectors(detector)
     options = Options(files=files, out=out, scores=scores, messages_per_day=messages_per_day, minutes_per_case=minutes_per_case)
     evaluator = Evaluator(
         levels[Level.HIGH] if threshold is None else threshold,
@@ -69,6 +66,64 @@ def conversations(
         raise typer.Exit(Exit.FOUND)
     if reader.bad:
         raise typer.Exit(Exit.USAGE)
+
+
+@app.command()
+def evasion(
+    files: Annotated[list[Path], typer.Argument(help="Corpora in JSON lines, gzipped or not; held in memory.")],
+    threshold: Annotated[float | None, typer.Option(min=0, max=1, help="Score that alarms.", show_default="the level high")] = None,
+    detector: Annotated[list[str] | None, typer.Option(help="Only these; may be repeated.", show_default="all")] = None,
+    lines: Annotated[
+        Path | None, typer.Option(exists=True, file_okay=False, help="Training folder with the lines to switch to.", show_default="none")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the changes.")] = 0,
+    jobs: Annotated[int, typer.Option(min=1, max=256, help="Processes that score.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """What disguise costs: recall and alarms at one level on labelled conversations, plain and changed in each of ten ways.
+
+    Lines that cannot be read are reported by number and the others are used; the exit code is then 2.
+    """
+    from nightlight.app.cli.evaluation import Reader, chosen_detectors
+    from nightlight.app.evading import GOAL, SWITCHED, Suite, changes
+    from nightlight.app.settings import home_folder, load
+    from nightlight.core.harm import Level
+
+    levels = load(home_folder()).levels
+    least = levels[Level.HIGH] if threshold is None else threshold
+    suite = Suite(chosen_detectors(detector), levels, least, jobs=jobs)
+    reader = Reader(files)
+    talks = list(reader)
+    if not talks:
+        raise Invalid("holds no conversation", field=str(files[0]))
+    rows = suite.over(talks, changes(seed, lines), progress=lambda step: typer.echo(f"... {step}", err=True))
+    if as_json:
+        emit({"threshold": least, "goal_points": GOAL, "seed": seed, "changes": rows})
+    else:
+        table(
+            ("CHANGE", "RISK", "RECALL PLAIN", "CHANGED", "DROP, POINTS", "BENIGN", "ALARMS PLAIN", "CHANGED"),
+            [
+                (
+                    r.change, r.risk, _share(r.recall_plain), _share(r.recall), "-" if r.drop_points is None else f"{r.drop_points:+.1f}",
+                    r.benign, r.alarms_plain, r.alarms,
+                )
+                for r in rows
+            ],
+        )  # fmt: skip
+        worst = max((r.drop_points for r in rows if r.drop_points is not None), default=0.0)
+        typer.echo(f"at a score of {least:.2f}; the worst change takes {worst:.1f} points, the goal is at most {GOAL:.0f}")
+        if lines is None:
+            typer.echo(f"{SWITCHED}: left out, --lines names the folder with lines to switch to")
+    if suite.failures:
+        failed = ", ".join(f"{name} on {n}" for name, n in sorted(suite.failures.items()))
+        typer.secho(f"Messages on which a part failed, so that the scores lack what it would have said: {failed}", err=True, fg="red")
+        raise typer.Exit(Exit.FOUND)
+    if reader.bad:
+        raise typer.Exit(Exit.USAGE)
+
+
+def _share(share: float | None) -> str:
+    return "-" if share is None else f"{share:.3f}"
 
 
 class Corpus(StrEnum):
@@ -117,7 +172,6 @@ def capacity(
     import msgspec
 
     from nightlight.assess.capacity import Capacity, Outcome, plan_levels
-    from nightlight.core.errors import Invalid
 
     try:
         history = msgspec.json.Decoder(Outcome).decode_lines(file.read_bytes())

@@ -29,6 +29,16 @@ class Options(Struct, frozen=True, kw_only=True):
     minutes_per_case: float
 
 
+def chosen_detectors(names: Sequence[str] | None) -> dict[str, Detector]:
+    """Those named, or all that are installed. Raises typer.BadParameter where there is none of a name."""
+    from nightlight.detectors import discover
+
+    found = discover().detectors
+    if unknown := set(names or ()) - set(found):
+        raise typer.BadParameter(f"no detector is called {', '.join(sorted(unknown))}; there are {', '.join(sorted(found))}")
+    return {name: found[name] for name in names or found}
+
+
 class Reader:
     """The conversations of several files. What cannot be read, or comes again in the same file, is said and counted."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import sys
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
@@ -166,6 +166,7 @@ class Follower:
     def __init__(self, nightlight: Any, *, as_json: bool) -> None:
         self._events, self._json = nightlight.events, as_json
         self._talks = Talks()
+        self.not_read: Counter[str] = Counter()
         self.decided = self.alerts = self.bad = self.unread = 0
 
     def follow(self, descriptor: int) -> None:
@@ -194,6 +195,7 @@ class Follower:
                 continue
             self.decided += 1
             self.unread += unread(answer.decision)
+            self.not_read.update({why.value for _, why in answer.decision.unread})
             if _is_alert(answer.decision):
                 self.alerts += 1
                 self._say(number, event, answer.decision)

@@ -37,6 +37,7 @@ def screen(
         return
     lines = sys.stdin.buffer.read().splitlines() if str(file) == "-" else _read(file)
     bad = unlooked = 0
+    missed: Counter[str] = Counter()
     levels: Counter[str] = Counter()
     actions: Counter[str] = Counter()
     with opened(engine=True, place=place) as nightlight:
@@ -48,15 +49,17 @@ def screen(
             levels[answer.decision.level.value] += 1
             actions.update(str(action.__struct_config__.tag) for action in answer.decision.actions)
             unlooked += unread(answer.decision)
+            missed.update({why.value for _, why in answer.decision.unread})
             if as_json:
                 emit(answer.decision)
-            elif acted_on(answer.decision):
+            elif worth_saying(answer.decision):
                 explain(answer.decision)
     if not as_json:
         typer.echo(f"{sum(levels.values())} events decided: " + (", ".join(f"{n} {level}" for level, n in levels.most_common()) or "none"))
         typer.echo("actions: " + (", ".join(f"{n} {action}" for action, n in actions.most_common()) or "none"))
         typer.echo("Scores are uncalibrated: levels begin where `levels` in nightlight.toml says.")
     _say_unread(unlooked)
+    say_not_read(missed)
     if bad:
         raise typer.Exit(Exit.USAGE)
 
@@ -84,6 +87,7 @@ def _follow(file: Path, place: str | None, as_json: bool) -> None:
     told = f"{follower.decided} events decided, {follower.alerts} alerts, {follower.bad} lines refused"
     typer.secho(told + (", stopped" if stopped else ""), err=True)
     _say_unread(follower.unread)
+    say_not_read(follower.not_read)
     if follower.bad and not stopped:
         raise typer.Exit(Exit.USAGE)
 
@@ -96,6 +100,17 @@ def _say_unread(events: int) -> None:
             err=True,
             fg="yellow",
         )
+
+
+def say_not_read(missed: Counter[str]) -> None:
+    """What detectors could not read: never a silent zero."""
+    for why, events in sorted(missed.items()):
+        typer.secho(f"{events} events were not read: {why}. That nothing was found in them says nothing.", err=True, fg="yellow")
+
+
+def worth_saying(decision: Any) -> bool:
+    """Whether there is more to do than to let it pass, or a detector declines to judge."""
+    return acted_on(decision) or any(one.abstained for one in decision.explanations)
 
 
 def unread(decision: Any) -> bool:
@@ -155,3 +170,21 @@ def explain(decision: Any, where: str = "") -> None:
     typer.echo(f"    actions: {actions}")
     for reason in decision.reasons:
         typer.echo(f"    because: {reason}")
+    for one in decision.explanations:
+        say_explanation(one)
+
+
+def say_explanation(explanation: Any) -> None:
+    """The paragraph, the stages over time, and the lines that count: where to look, never what they say."""
+    typer.echo(f"    {explanation.harm.value}: {explanation.summary['en']}")
+    for seen in explanation.stages:
+        where = f", first in {seen.first_event}" if seen.first_event else ""
+        typer.echo(f"      {seen.stage.value:<13} {seen.first:%Y-%m-%d %H:%M} to {seen.last:%Y-%m-%d %H:%M}, {_times(seen.count)}{where}")
+    for line in explanation.lines:
+        span = f" characters {line.span[0]} to {line.span[1]}" if line.span is not None else ""
+        when = f"{line.at:%Y-%m-%d %H:%M}  " if line.at is not None else ""
+        typer.echo(f"      line {when}{line.event}{span}: {line.reason} ({line.cue or line.detector})")
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"

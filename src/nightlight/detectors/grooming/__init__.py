@@ -1,4 +1,4 @@
-"""Grooming and sextortion in conversations: what one side does to another that may be a child. `build()` is how it is found."""
+"""Grooming in conversations: what one side does to another that may be a child. `build()` is how it is found."""
 
 from __future__ import annotations
 

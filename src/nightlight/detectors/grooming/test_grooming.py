@@ -16,7 +16,6 @@ from nightlight.core.event import (
     Assurance,
     Channel,
     EventBase,
-    Media,
     Message,
     Party,
     Relation,
@@ -24,16 +23,16 @@ from nightlight.core.event import (
     UserReport,
 )
 from nightlight.core.features import AccountSummary, Cue, Features, TextFeatures
-from nightlight.core.fingerprint import Fingerprint, FingerprintKind
 from nightlight.core.harm import Harm, Level, Stage
 from nightlight.core.signal import Subject, SubjectKind
+from nightlight.detectors._conversation import short
 from nightlight.kit import check_detector
 from nightlight.kit.golden import read_golden_states
 from nightlight.kit.run import Sensed, Trace, run, sense
 from nightlight.kit.workbench import reaches
 
 from . import build
-from .states import MOST_MET, QUIET_SHARE, Held, Reach, Side, Talk, short
+from .states import MOST_MET, Reach
 from .weights import WEIGHTS
 
 START = datetime(2025, 6, 1, 12, tzinfo=UTC)
@@ -84,16 +83,6 @@ def test_there_are_enough_examples_of_what_it_must_leave_alone() -> None:
     assert kinds.count("benign") >= 6
 
 
-def test_one_line_with_threat_and_demand_is_high_at_once_and_says_where() -> None:
-    trace = fold(lines("pay me $50 or i will send this to all your friends", by=STRANGER))
-    [signal] = [s for s in trace.steps[0].signals if s.harm is Harm.SEXTORTION]
-    assert signal.score >= HIGH
-    assert signal.stages == (Stage.COERCION,)
-    assert (signal.actor, signal.protects) == ("vell", "brin")
-    assert {e.cue for e in signal.evidence} == {"payment_demand", "threat_to_expose"}
-    assert all(e.event == "m0" and e.span is not None and e.reason for e in signal.evidence)
-
-
 def test_no_single_cue_of_grooming_reaches_elevated() -> None:
     for name, weight in WEIGHTS.items():
         features = Features(text=TextFeatures(cues=(Cue(name, 1.0, (0, 1), "does something"),)))
@@ -101,6 +90,18 @@ def test_no_single_cue_of_grooming_reaches_elevated() -> None:
         if weight.stage is not Stage.COERCION and not name.startswith("reported_"):
             got = run(build(), (Sensed(event, features, features),)).peak()
             assert got < reaches(Level.ELEVATED), name
+
+
+def test_sexual_language_is_nothing_alone_and_something_beside_other_cues() -> None:
+    """A list of words cannot tell swearing among friends from what it looks for."""
+
+    def said(*cues: str) -> float:
+        event = lines("x")[0]
+        features = Features(text=TextFeatures(cues=tuple(Cue(name, 1.0, (0, 1), "does something") for name in cues)))
+        return run(build(), (Sensed(event, features, features),)).peak()
+
+    assert said("sexual_language") == 0.0
+    assert said("sexual_language", "secrecy", "supervision_probe") > said("secrecy", "supervision_probe")
 
 
 def test_an_adult_weighs_more_than_an_unknown_and_an_assured_peer_less() -> None:
@@ -141,7 +142,14 @@ def test_another_persons_refusal_is_not_held_against_the_one_who_refused() -> No
 
 def test_secrecy_weighs_the_same_from_family() -> None:
     secret = ("dont tell your mom about this", "this is our little secret")
-    assert peak(*secret, relation=Relation.FAMILY) == pytest.approx(peak(*secret))
+    # Learned cues beside it may be ordinary in a family; secrecy itself keeps its strength.
+    held = [
+        state.cues["secrecy"].strength
+        for relation in (Relation.FAMILY, Relation.UNKNOWN)
+        for key, raw in fold(lines(*secret, relation=relation)).states.items()
+        if key.kind is KeyKind.DIRECTION and (state := decode_state(build(), build().card.state_version, raw, key)).cues
+    ]
+    assert held[0] == held[1] > 0.9
     assert peak(RISKY[0], RISKY[3], relation=Relation.FAMILY) < peak(RISKY[0], RISKY[3])
 
 
@@ -172,27 +180,6 @@ def test_whoever_spoke_first_each_side_is_judged_alone() -> None:
     for signal in (s for step in trace.steps for s in step.signals):
         assert signal.subject == Subject(SubjectKind.PAIR, f"room|{signal.actor}|{signal.protects}")
     assert max(trace.final, key=lambda risk: trace.final[risk])[0].id == "room|vell|brin"
-
-
-def test_in_a_group_each_child_is_protected_and_each_offender_judged() -> None:
-    other = Party(account="tam", age_band=AgeBand.A10_12, assurance=Assurance.GUARDIAN)
-    line = "send me $100 now or i will send this to all your friends"
-    said = [msgspec.structs.replace(event, targets=(CHILD, STRANGER, other)) for event in lines(line)]
-    found = {s.subject.id for s in fold(said).steps[0].signals if s.harm is Harm.SEXTORTION}
-    assert {"room|vell|brin", "room|vell|tam"} <= found
-
-
-def test_a_picture_shared_the_same_day_raises_a_demand() -> None:
-    demand = lines("x", "send me $100 now", by=STRANGER)
-    shared = Media(
-        id="p",
-        at=START,
-        actor=CHILD,
-        targets=(STRANGER,),
-        channel=Channel(id="room"),
-        fingerprints=(Fingerprint(FingerprintKind.MD5, "0" * 32),),
-    )
-    assert fold([shared, *demand]).peak(Harm.SEXTORTION) > fold(demand).peak(Harm.SEXTORTION)
 
 
 def test_a_report_weighs_on_the_reported_side_but_is_not_enough_alone() -> None:
@@ -256,25 +243,6 @@ def test_a_line_that_shows_nothing_changes_no_memory_of_an_author_who_showed_not
     assert detector.observe({key: detector.new(key) for key in keys}, sensed.event, sensed.full).states == {}
 
 
-def test_padding_takes_at_most_a_share_of_a_cue() -> None:
-    held = Held(0.8, 0.8, 0.0, 0.0)
-    for _ in range(10_000):
-        held = held.quieter()
-    assert held.strength == pytest.approx(0.8 * QUIET_SHARE)
-
-
-def test_the_fullest_states_are_small() -> None:
-    side, talk, reach = Side(at=1.7e9), Talk(media=1.7e9), Reach()
-    for name in WEIGHTS:
-        side = side.seen(name, 0.987654321, 1.7e9)
-    for n in range(200):
-        talk = talk.declared(short(f"account-{n}")).refused(short(f"account-{n}"), 1.7e9 + n)
-        reach = reach.adding(short(f"account-{n}"), 1.7e9 + n, 0.5)
-    side = msgspec.structs.replace(side, told={short(str(n)): 3 for n in range(8)})
-    assert len(reach.met) == MOST_MET
-    assert max(len(encode_state(state)) for state in (side, talk, reach)) < MAX_STATE_BYTES / 2
-
-
 def test_people_met_long_ago_no_longer_count() -> None:
     reach = Reach().adding(1, 0.0, 0.9).adding(2, 8 * 86_400.0, 0.3)
     assert [met.person for met in reach.met] == [2]
@@ -289,8 +257,18 @@ def test_states_of_version_1_keep_what_they_held() -> None:
     assert side.role == 1.0
     assert talk.minors == (short("brin"),)
     assert {met.person for met in reach.met} == {short("brin"), short("osk")}
-    with pytest.raises(ValueError, match="version 3"):
-        detector.upgrade(3, b"", Key(KeyKind.DIRECTION, "x"))
+    with pytest.raises(ValueError, match="version 5"):
+        detector.upgrade(5, b"", Key(KeyKind.DIRECTION, "x"))
+
+
+def test_states_of_version_2_keep_what_they_held_and_count_one_refusal() -> None:
+    detector = build()
+    side, talk, reach = (
+        decode_state(detector, g.version, g.raw, g.key) for g in read_golden_states(Path(__file__).parent) if g.version == 2
+    )
+    assert (side.cues["secrecy"].peak, side.role, side.told) == (1.0, 1.25, {short("brin"): 2})
+    assert (talk.minors, talk.noes) == ((short("brin"),), {short("brin"): 1})
+    assert reach.met[0].score == 0.5
 
 
 def test_a_fact_of_the_same_person_is_counted_once() -> None:
@@ -302,3 +280,33 @@ def test_a_fact_of_the_same_person_is_counted_once() -> None:
         state = absorbed.state
         assert absorbed.summary == {"minors_approached": 1.0}
         assert absorbed.signals == ()
+
+
+def test_each_refusal_makes_asking_on_weigh_more() -> None:
+    ask, no = "send me a pic", "< i said no"
+    assert peak(ask, no, no, no, ask) > peak(ask, no, ask)
+
+
+def test_the_fullest_reach_is_small() -> None:
+    reach = Reach()
+    for n in range(200):
+        reach = reach.adding(short(f"account-{n}"), 1.7e9 + n, 0.5)
+    assert len(reach.met) == MOST_MET
+    assert len(encode_state(reach)) < MAX_STATE_BYTES / 2
+
+
+def test_states_of_version_3_keep_what_they_held_of_grooming_and_the_themes_they_showed() -> None:
+    side, talk, reach = (
+        decode_state(build(), g.version, g.raw, g.key) for g in read_golden_states(Path(__file__).parent) if g.version == 3
+    )
+    assert (side.most, side.role, side.told) == (0.9, 1.25, {short("brin"): 2})
+    assert side.stages == (Stage.CONTACT, Stage.COERCION, Stage.ISOLATION)
+    assert (side.themes["contact"].first, side.themes["contact"].last) == (side.cues["age_probe"].first, side.cues["age_probe"].last)
+    assert (talk.media, talk.noes) == (1748779200.0, {short("brin"): 2})
+    assert {met.person for met in reach.met} == {short("brin"), short("osk")}
+
+
+def test_a_threat_for_money_is_left_to_the_other_detector() -> None:
+    trace = fold(lines("pay me $50 or i will send this to all your friends"))
+    assert {s.harm for step in trace.steps for s in step.all_signals} <= {Harm.GROOMING}
+    assert trace.peak() < HIGH

@@ -1,66 +1,48 @@
-"""What each cue is worth. Chosen so that scores fall on the levels' scale, and checked on the folder's examples; not yet measured.
-
-Several different cues are worth far more than one strong line, so no cue of grooming alone reaches "elevated"; a threat to expose
-with a demand for money is enough on its own, because extortion may take minutes (Meta 2022; Crisp 2023).
+"""What each cue is worth for grooming. Where the numbers come from, and what they reach, stands in this folder's README. Several different
+cues are worth far more than one strong line, so no cue of grooming alone reaches "elevated".
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from msgspec import Struct
-
-from nightlight.core.event import ReportCategory
 from nightlight.core.harm import Stage
-
-
-class Weight(Struct, frozen=True):
-    stage: Stage
-    grooming: float
-    sextortion: float = 0.0
-    innocent: bool = False
-    """Ordinary between people who know each other outside the service: counts less among family."""
-
+from nightlight.detectors._conversation import Weight
 
 WEIGHTS: Mapping[str, Weight] = {
-    "age_probe": Weight(Stage.CONTACT, 0.30, innocent=True),
-    "location_probe": Weight(Stage.CONTACT, 0.35, innocent=True),
-    "supervision_probe": Weight(Stage.CONTACT, 0.50, innocent=True),
-    "relationship_probe": Weight(Stage.CONTACT, 0.35, innocent=True),
-    "flattery": Weight(Stage.TRUST, 0.35, innocent=True),
-    "false_trust": Weight(Stage.TRUST, 0.40, innocent=True),
-    "exclusivity": Weight(Stage.TRUST, 0.40, innocent=True),
-    "gift_offer": Weight(Stage.TRUST, 0.30, innocent=True),
-    "secrecy": Weight(Stage.ISOLATION, 0.55),
-    "isolation": Weight(Stage.ISOLATION, 0.50),
-    "app_migration": Weight(Stage.ISOLATION, 0.30, 0.10, innocent=True),
-    "compliance_test": Weight(Stage.TESTING, 0.35, 0.10),
-    "picture_ask": Weight(Stage.SOLICITATION, 0.45, 0.25, innocent=True),
-    "video_call_ask": Weight(Stage.SOLICITATION, 0.30, 0.15, innocent=True),
-    "meeting_plan": Weight(Stage.MEETING, 0.45, innocent=True),
-    "threat_to_expose": Weight(Stage.COERCION, 0.60, 1.15),
-    "payment_demand": Weight(Stage.COERCION, 0.15, 0.45),
-    "ruin_framing": Weight(Stage.COERCION, 0.30, 0.50),
-    "countdown": Weight(Stage.COERCION, 0.20, 0.45),
-    # Found here, not by the text sense.
-    "persists": Weight(Stage.TESTING, 0.40, 0.30),
+    "age_probe": Weight(Stage.CONTACT, 0.21),
+    "location_probe": Weight(Stage.CONTACT, 0.15),
+    "supervision_probe": Weight(Stage.CONTACT, 0.41),
+    "relationship_probe": Weight(Stage.CONTACT, 0.21),
+    "flattery": Weight(Stage.TRUST, 0.22),
+    "false_trust": Weight(Stage.TRUST, 0.20),
+    "exclusivity": Weight(Stage.TRUST, 0.22),
+    "gift_offer": Weight(Stage.TRUST, 0.18),
+    "secrecy": Weight(Stage.ISOLATION, 0.32),
+    "isolation": Weight(Stage.ISOLATION, 0.27),
+    "app_migration": Weight(Stage.ISOLATION, 0.25),
+    "compliance_test": Weight(Stage.TESTING, 0.24),
+    "picture_ask": Weight(Stage.SOLICITATION, 0.24),
+    "video_call_ask": Weight(Stage.SOLICITATION, 0.12),
+    "meeting_plan": Weight(Stage.MEETING, 0.18),
+    "threat_to_expose": Weight(Stage.COERCION, 0.26),
+    "payment_demand": Weight(Stage.COERCION, 0.02),
+    "ruin_framing": Weight(Stage.COERCION, 0.17),
+    "countdown": Weight(Stage.COERCION, 0.05),
+    # Learned cues without a phrase of their own.
+    "boundary_testing": Weight(Stage.TESTING, 0.21),
+    "sexual_language": Weight(Stage.TESTING, 0.12),  # by a list of words: nothing alone, something beside other cues
+    "self_protection": Weight(Stage.ISOLATION, 0.24),
+    "game_currency": Weight(Stage.TRUST, 0.20),
+    "contact_exchange": Weight(Stage.ISOLATION, 0.14),
+    "fast_intimacy": Weight(Stage.TRUST, 0.18),
+    "bait_picture": Weight(Stage.SOLICITATION, 0.21),
+    "repeat_demand": Weight(Stage.COERCION, 0.08),
+    "refusal_blocking": Weight(Stage.COERCION, 0.13),
+    # Found by the fold, not by the text sense.
+    "persists": Weight(Stage.TESTING, 0.18),
     "reported_uncomfortable": Weight(Stage.TESTING, 0.35),
-    "reported_asked_for_pictures": Weight(Stage.SOLICITATION, 0.60, 0.25),
+    "reported_asked_for_pictures": Weight(Stage.SOLICITATION, 0.60),
     "reported_wants_to_meet": Weight(Stage.MEETING, 0.60),
-    "reported_threatened": Weight(Stage.COERCION, 0.40, 0.60),
+    "reported_threatened": Weight(Stage.COERCION, 0.40),
 }
-
-REPORTS: Mapping[ReportCategory, tuple[str, str]] = {
-    ReportCategory.UNCOMFORTABLE: ("reported_uncomfortable", "was reported for making somebody uncomfortable"),
-    ReportCategory.ASKED_FOR_PICTURES: ("reported_asked_for_pictures", "was reported for asking for pictures"),
-    ReportCategory.WANTS_TO_MEET: ("reported_wants_to_meet", "was reported for wanting to meet"),
-    ReportCategory.THREATENED: ("reported_threatened", "was reported for threatening somebody"),
-}
-
-ASKS = frozenset(
-    name for name, weight in WEIGHTS.items() if weight.stage in (Stage.SOLICITATION, Stage.MEETING, Stage.ISOLATION, Stage.COERCION)
-) | {"location_probe", "compliance_test", "video_call_ask"}
-"""What a person may go on asking for after a refusal."""
-
-UNEASE = frozenset({"refusal", "scared", "asks_for_help"})
-"""Protective cues: they weigh on whoever goes on asking after them, and take nothing from anybody."""

@@ -1,4 +1,7 @@
-"""The cues of `cues.toml` and how to find them: `find` with the automaton, `find_slowly` with every pattern at every word."""
+"""The cues of `cues.toml` (English) and `cues_es.toml` (Spanish) and how to find them.
+
+`find` uses the automaton, `find_slowly` tries every pattern at every word.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +47,7 @@ class ModifierEntry(Struct, frozen=True, forbid_unknown_fields=True):
 class CueFile(Struct, frozen=True, forbid_unknown_fields=True):
     language: str
     words: dict[str, tuple[str, ...]]
-    cue: tuple[CueEntry, ...]
+    cue: tuple[CueEntry, ...] = ()
     modifier: tuple[ModifierEntry, ...] = ()
 
 
@@ -63,31 +66,36 @@ Place = tuple[int, int, int]
 
 
 class Lexicon:
-    """Every phrase of one cue file. Building it takes tens of milliseconds: build one and share it."""
+    """Every phrase of some cue files, one a language. Building it takes tens of milliseconds: build one and share it."""
 
-    def __init__(self, source: CueFile) -> None:
-        self.cues = source.cue
-        self._modifiers = source.modifier
-        known = {modifier.name for modifier in source.modifier}
-        for entry in source.cue:
-            if not set(entry.softened_by) <= known:
-                raise ValueError(f"cue {entry.name!r} names an unknown modifier: {sorted(set(entry.softened_by) - known)}")
-        texts = [entry.phrases for entry in source.cue] + [modifier.phrases for modifier in source.modifier]
-        self.phrases: tuple[Phrase, ...] = tuple(
-            parse(text, source.words, owner) for owner, phrases in enumerate(texts) for text in phrases
-        )
+    def __init__(self, *sources: CueFile) -> None:
+        """A modifier of one name weakens cues of every file: people who switch languages quote in both."""
+        self.cues = tuple(entry for source in sources for entry in source.cue)
+        self._modifiers = _merged(sources)
+        number = {modifier.name: len(self.cues) + n for n, modifier in enumerate(self._modifiers)}
+        for entry in self.cues:
+            if not set(entry.softened_by) <= number.keys():
+                raise ValueError(f"cue {entry.name!r} names an unknown modifier: {sorted(set(entry.softened_by) - number.keys())}")
+        found, owner, first = list[Phrase](), 0, 0
+        for source in sources:
+            owners = [(cue, entry.phrases) for cue, entry in enumerate(source.cue, owner)]
+            owners += [(number[modifier.name], modifier.phrases) for modifier in source.modifier]
+            owner += len(source.cue)
+            found.extend(parse(text, source.words, cue) for cue, phrases in owners for text in phrases)
+            first = first or len(found)
+        self.phrases: tuple[Phrase, ...] = tuple(found)
         self._patterns: list[re.Pattern[str] | None] = [None] * len(self.phrases)
         self._automaton = Automaton(self.phrases)
         kinds = {MINOR_AGE, NUMBER, MONEY, CLOCK, SHORT}
-        self.vocabulary: frozenset[str] = frozenset(
-            symbol for phrase in self.phrases for element in phrase.elements for symbol in element.symbols or () if symbol not in kinds
-        )
+        self.vocabulary: frozenset[str] = _words_of(self.phrases) - kinds
+        self.first_words: frozenset[str] = _words_of(self.phrases[:first]) - kinds
+        """Those of the first file: where a disguised word may be read as one of these or another, it is one of these."""
         self._symbol = {word: word for word in self.vocabulary}
 
     @staticmethod
-    def load(path: Path) -> Lexicon:
-        """Raises ValueError (msgspec.ValidationError is one) where the file is not what it should be."""
-        return Lexicon(msgspec.convert(tomllib.loads(path.read_text("utf-8")), CueFile))
+    def load(*paths: Path) -> Lexicon:
+        """Raises ValueError (msgspec.ValidationError is one) where a file is not what it should be."""
+        return Lexicon(*(msgspec.convert(tomllib.loads(path.read_text("utf-8")), CueFile) for path in paths))
 
     def find(self, words: Sequence[str], boundary: int = 0) -> list[Found]:
         """The best place of every cue with a phrase that ends at or after the word `boundary`, by cue name.
@@ -106,6 +114,18 @@ class Lexicon:
         if not ends:
             return []
         return self._best(ends, words, boundary)
+
+    def factors(self, words: Sequence[str]) -> dict[str, float]:
+        """By modifier that stands anywhere in the words, what it leaves of a cue: for cues that no phrase here found."""
+        node, out = self._automaton.start, {}
+        for word in words:
+            symbol = self._symbol.get(word) or classify(word)
+            node = node.steps.get(symbol) or self._automaton.step(node, symbol)
+            for number in node.accepts:
+                owner = self.phrases[number].cue - len(self.cues)
+                if owner >= 0:
+                    out[self._modifiers[owner].name] = self._modifiers[owner].factor
+        return out
 
     def find_slowly(self, words: Sequence[str], boundary: int = 0) -> list[Found]:
         """The same answer with no automaton: every phrase's expression between every two words. Quadratic; for tests."""
@@ -172,6 +192,20 @@ class Lexicon:
         if pattern is None:
             pattern = self._patterns[number] = to_regex(self.phrases[number])
         return pattern
+
+
+def _merged(sources: Sequence[CueFile]) -> tuple[ModifierEntry, ...]:
+    """One modifier a name, with the phrases of every file."""
+    out: dict[str, ModifierEntry] = {}
+    for modifier in (modifier for source in sources for modifier in source.modifier):
+        known = out.setdefault(modifier.name, modifier)
+        if (known.factor, known.before) != (modifier.factor, modifier.before):
+            raise ValueError(f"modifier {modifier.name!r} means different things in two files")
+    return tuple(out.values())
+
+
+def _words_of(phrases: Sequence[Phrase]) -> frozenset[str]:
+    return frozenset(symbol for phrase in phrases for element in phrase.elements for symbol in element.symbols or ())
 
 
 def _spaced(words: Sequence[str]) -> str:

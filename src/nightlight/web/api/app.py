@@ -9,7 +9,7 @@ from litestar import Litestar, Response, Router
 from litestar.datastructures import State
 
 from nightlight.core.services import Services
-from nightlight.web.api import bank_review, banks, events, exchanges, media, operations, self_reports
+from nightlight.web.api import bank_review, banks, events, exchanges, media, messages, operations, self_reports
 from nightlight.web.api.index import INDEX_ROUTES
 from nightlight.web.api.openapi import document
 from nightlight.web.bodies import Req
@@ -38,6 +38,7 @@ def create_app(services: Services, config: WebConfig | None = None) -> Litestar:
             events.post_event,
             events.post_batch,
             events.get_decision,
+            messages.list_messages,
             media.screen_media,
             media.get_job,
             banks.list_banks,

@@ -11,7 +11,8 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from nightlight.core.bank import Bank, BankAction, BankItem, BankKind, BankVersion, Category, ItemVerdict, Match, Standing
 from nightlight.core.case import Case
-from nightlight.core.decision import Decision, Instruction
+from nightlight.core.catalogue import Words
+from nightlight.core.decision import Decision, Helpline, Instruction
 from nightlight.core.event import EVENT_TYPES, EventBase, Id, MediaScreened
 from nightlight.core.exchange import ExchangeState
 from nightlight.core.fingerprint import FOREIGN_KIND, MAX_FINGERPRINTS, PDQ_THRESHOLD, Fingerprint, FingerprintKind
@@ -95,6 +96,17 @@ class EventAnswer(Struct, frozen=True, kw_only=True, omit_defaults=True):
     decision: Decision | None = None
     media: Screening | None = None
     """For an upload, whatever the decision."""
+
+
+class MessageList(Struct, frozen=True, kw_only=True):
+    """What to show under each message key. How it may be shown stands in the answer that names the key."""
+
+    language: str
+    languages: tuple[str, ...]
+    """All there are."""
+    messages: dict[str, Words]
+    helplines: tuple[Helpline, ...]
+    """All that the operator set; an answer has those for the party's place."""
 
 
 class BatchAnswer(Struct, frozen=True):
