@@ -97,7 +97,7 @@ BEYOND_SCHEMA = (
 
 @schema.parametrize()
 @settings(
-    max_examples=8,
+    max_examples=5,
     deadline=None,
     derandomize=True,
     database=None,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
+from datetime import UTC, datetime
 
 import structlog
 from msgspec import Struct
 
-from nightlight.core.event import EventBase
+from nightlight.core.event import Channel, EventBase, Message, Party
 from nightlight.core.features import Features, Sense, SenseInput, Sensor
 
 log = structlog.get_logger("nightlight.senses")
@@ -30,6 +31,13 @@ class Senses:
     @property
     def provided(self) -> frozenset[Sense]:
         return frozenset([s.sense for s in self._first] + list(self._second))
+
+    def warm(self) -> None:
+        """Load what the first message would wait for: the models of the text sense, about a second."""
+        at = datetime(2025, 1, 1, tzinfo=UTC)
+        item = Sensed(Message(id="warm", at=at, actor=Party(account="warm"), channel=Channel(id="warm"), text="how are you"), Features())
+        self.first([item])
+        self.second([(item, self.provided)])
 
     def first(self, batch: Sequence[Sensed]) -> None:
         """Every cheap sense on every event it applies to; fills `features` in place."""

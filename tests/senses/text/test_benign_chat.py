@@ -35,7 +35,7 @@ pytestmark = pytest.mark.skipif(not CHAT.exists(), reason="the benign chat lies 
 
 def conversations() -> list[dict[str, Any]]:
     with gzip.open(CHAT) as lines:
-        return [msgspec.json.decode(line) for line in itertools.islice(lines, 0, None, 3)]
+        return [msgspec.json.decode(line) for line in itertools.islice(lines, 0, None, 6)]
 
 
 def sensed(messages: list[dict[str, Any]], room: str) -> list[Sensed]:

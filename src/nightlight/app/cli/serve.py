@@ -19,6 +19,7 @@ def serve(
 
     with bootstrap(home_folder()) as nightlight:
         server = nightlight.settings.server
+        nightlight.senses.warm()
         try:
             serve_until_stopped(nightlight, host or server.host, server.port if port is None else port, on_ready=_ready)
         except OSError as error:

@@ -36,7 +36,7 @@ class Heads:
     """Threads may share one. Raises KeyError where the file lacks a part, OSError where there is none."""
 
     def __init__(self, path: Path) -> None:
-        with np.load(path) as parts:
+        with path.open("rb") as file, np.load(file) as parts:  # opened here, since a file that is none would stay open
             self.names: tuple[str, ...] = tuple(str(name) for name in parts["names"])
             self._rows: NDArray[np.int8] = parts["hashed"]
             self._row_scale: Vector = parts["hashed_scale"].astype(np.float32)
