@@ -50,9 +50,6 @@ REASONS: Mapping[str, str] = {
 ABOUT_AUTHOR = frozenset({"refusal", "asks_for_help", "scared", "self_harm", "discloses"})
 """Cues about who writes, not about what they do to another."""
 
-GREATEST: Mapping[str, float] = {"self_harm": 0.6}
-"""A life in danger is for plain words to say: a likeness alone never says it loudly."""
-
 SEGMENT = 30
 """Words after which a long message is read in pieces: one line of risk in a long text is not averaged away."""
 MOST_CUES = 4
@@ -98,7 +95,7 @@ def cues_of(names: Sequence[str], strengths: Strengths, span: tuple[int, int], f
         name, strength = names[k], float(strengths[k])
         for modifier in softeners(name):
             strength *= factors.get(modifier, 1.0)
-        out.append(Cue(name, min(strength, GREATEST.get(name, 1.0)), span, REASONS[name]))
+        out.append(Cue(name, strength, span, REASONS[name]))
     return out
 
 
