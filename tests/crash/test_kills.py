@@ -23,8 +23,8 @@ SECRET = "storm-secret-storm-secret-storm-secret"
 
 
 @pytest.mark.timeout(240)
-def test_six_kills(tmp_path: Path) -> None:
-    storm(tmp_path, kills=6)
+def test_four_kills(tmp_path: Path) -> None:
+    storm(tmp_path, kills=4)
 
 
 @pytest.mark.long

@@ -9,6 +9,7 @@ from random import Random
 import numpy as np
 import pytest
 
+from nightlight.app.training import natural
 from nightlight.core.errors import Invalid
 from nightlight.kit.train.lines import SLOTS, Row, filled, folds, read_lines, read_rows
 
@@ -24,6 +25,10 @@ def test_every_text_is_read_and_no_slot_is_left() -> None:
     assert any(len(row.cues) > 1 for row in rows)
     # Harmless conversations show cues too, and say so: a head learns the deed, not who did it.
     assert any(row.cues for row in rows if row.group == "everyday")
+    # Lines that were written for their cues say nothing of how rare a cue is: nothing is calibrated on them.
+    apart = {path.stem for path in (FOLDER / "apart").glob("*.jsonl")}
+    assert len(apart) > 8
+    assert not natural(rows)[[row.group in apart for row in rows]].any()
 
 
 def test_families_and_authors_are_never_split() -> None:

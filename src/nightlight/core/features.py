@@ -49,6 +49,8 @@ class Cue(Struct, frozen=True):
     """In plain words, about what the writer does; never quotes the text, never blames a child."""
     means: tuple[PaymentMeans, ...] = ()
     """Of a demand for money: how it is to be paid, each once, in the order of the text. The span reaches over the places."""
+    likeness: bool = False
+    """Whether it was learned: a likeness to known lines. Among many lines some are like those by chance."""
 
 
 class TextFeatures(Struct, frozen=True):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from nightlight.senses.text.fold import Token, fold, tokens
 from nightlight.senses.text.unmask import MASKED, Unmasker, squeeze
 
-VOCABULARY = ("secret", "send", "meet", "pic", "tell", "a", "me", "your", "snap", "to", "too")
+VOCABULARY = ("secret", "send", "meet", "pic", "tell", "a", "me", "your", "snap", "to", "too", "as")
 UNMASK = Unmasker(VOCABULARY)
 
 
@@ -45,6 +45,10 @@ def test_a_disguised_word_is_read(written: str, read: str) -> None:
         ("sendmeasecret", ["send", "me", "a", "secret"]),
         ("s3nd 70 m3", ["send", "to", "me"]),
         ("send 70", ["send", "70"]),
+        ("s3nd m3 4s w31rd05", ["send", "me", "as", "weirdos"]),
+        ("send me 4s w31rd05 3m", ["send", "me", "4s", "w31rd05", "3m"]),
+        ("s3nd m3 7@me", ["send", "me", "tame"]),
+        ("s3nd m3 5gb 2024", ["send", "me", "5gb", "2024"]),
         ("incomprehensibly", ["incomprehensibly"]),
     ],
 )

@@ -10,7 +10,8 @@ import typer
 
 def train(
     folder: Annotated[
-        Path, typer.Argument(help="Holds lines/<language>/<cue>.jsonl, conversations/ and utterances/, as training/ of the source does.")
+        Path,
+        typer.Argument(help="Holds lines/<language>/<cue>.jsonl, conversations/, utterances/ and apart/, as training/ of the source does."),
     ],
     out: Annotated[Path, typer.Option(help="Where cues.npz and its card cues.json are written.")],
     chat: Annotated[list[Path] | None, typer.Option(help="Harmless conversations in JSON lines; may be repeated.")] = None,

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from nightlight.core.detect import BaseDetector, Fact, Key, KeyKind, Observation
 from nightlight.core.event import EventBase, Media, MediaScreened, Message, Party, Transcript, UserReport
-from nightlight.core.features import Features, Sense, TextFeatures
+from nightlight.core.features import Cue, Features, Sense, TextFeatures
 from nightlight.core.harm import Harm, Stage
 from nightlight.core.signal import NOT_READ, Evidence, Signal, Subject, SubjectKind, Unread
 
@@ -33,6 +33,11 @@ SURE = 0.3
 """A refusal or fear weaker than this is too unsure to be held against whoever goes on asking."""
 SHOWN = 0.2
 """A finding weaker than this adds to the score, but says of no stage that it was seen."""
+LIKENESS_FADES, LIKENESS_FROM, LIKENESS_LOSES = 0.12, 3, 0.2
+"""What a learned likeness loses for each e-fold of harmless lines of its author beyond so many, and at most: who writes for long will
+sooner or later write a line that is like a risky one by chance. A phrase loses nothing, nor does what was held before, and a strong
+likeness counts after any number of lines. Chosen on authors that heads and encoder had not seen, plain and with ten lines of others to
+each."""
 UNTOLD = "und"
 NOT_READ_BECAUSE = {
     Unread.LANGUAGE: "writes in a language that is not read, so it was not judged",
@@ -120,8 +125,12 @@ class ConversationFold(BaseDetector):
         cues = features.text.cues if features.text is not None else ()
         unread = self._unread(event, features)
         # What could not be read is no harmless line.
-        harmless = unread is None and not any(cue.name in CONDUCT for cue in cues)
-        after = before.quieter(at) if harmless else before
+        conduct = [cue for cue in cues if cue.name in CONDUCT]
+        after = before
+        if unread is None and not any(cue.strength >= SHOWN for cue in conduct):
+            after = after.harmless(event.id)
+            if not conduct:
+                after = after.quieter(at)
         faded = {own: after} if after is not before else {}
         # Without its memory nothing of this line can be weighed: the cheap features came near no cue, so another detector had it read.
         if shared not in states or not cues:
@@ -136,11 +145,11 @@ class ConversationFold(BaseDetector):
         found = [
             Finding(
                 cue.name,
-                cue.strength * closeness(event.relation, cue.name, len(event.targets)),
+                strength * closeness(event.relation, cue.name, len(event.targets)),
                 Evidence(event.id, cue.reason, cue.span, cue.name, at=event.at),
             )
-            for cue in cues
-            if cue.name in CONDUCT
+            for cue in conduct
+            if (strength := _counted(cue, before.lines)) > 0
         ]
         found.extend(_persists(event, talk, found))
         found = [finding for finding in found if finding.cue in self.weights]
@@ -148,7 +157,7 @@ class ConversationFold(BaseDetector):
             seen = Observation(faded) if unread is None else self._abstain(event, unread, features, own, before)
             return replace(seen, states={**seen.states, shared: talk}) if talk is not states[shared] else seen
         weighs = max(role(event.actor, target, talk) for target in event.targets or (Party(account=""),))
-        side = before.aged(at).towards(weighs)
+        side = after.aged(at).towards(weighs)
         if unread is not None:
             side = side.missed(unread, _words(unread, features))
         around = self.around(features, event.actor, event.targets, talk, at)
@@ -269,6 +278,13 @@ class ConversationFold(BaseDetector):
     def held(self, side: Side, least: float) -> list[tuple[Stage, float]]:
         """The theme of each cue that is at least so strong, and when that cue was last seen."""
         return [(self.weights[name].stage, h.last) for name, h in side.cues.items() if name in self.weights and h.strength >= least]
+
+
+def _counted(cue: Cue, lines: int) -> float:
+    """How strong a cue is after so many harmless lines of its author."""
+    if not cue.likeness:
+        return cue.strength
+    return cue.strength - min(LIKENESS_LOSES, LIKENESS_FADES * math.log(max(1.0, lines / LIKENESS_FROM)))
 
 
 def _words(why: Unread, features: Features) -> int:

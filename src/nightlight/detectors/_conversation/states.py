@@ -21,6 +21,9 @@ QUIET_SHARE = 0.5
 """What padding can never take from a cue: this share of its greatest strength."""
 PEAK_SHARE = 0.85
 """What padding can never take from the whole: this share of the greatest sum. Ten harmless lines to one change no level by much."""
+COUNTED_EACH, COUNTED_EVERY = 16, 8
+"""Harmless lines that are counted one by one; from then on every eighth, by its event's id, so that most cost no write. Chosen."""
+MOST_LINES = 100_000
 REPEAT = 0.1
 """What the same cue again adds, as a share of what is left to full strength: the same line a hundred times is no hundred findings."""
 MOST_PEOPLE = 16
@@ -107,6 +110,8 @@ class Side(Struct, frozen=True, kw_only=True, tag="side"):
     """Names of circumstances that were told."""
     quiet: float = 0.0
     """When harmless lines last faded the cues."""
+    lines: int = 0
+    """About how many harmless lines of its own came after the first cue, counted to `MOST_LINES`."""
     told: dict[int, int] = {}
     """People of whom a fact was derived, with how much was said: a fact is not derived anew for every message."""
 
@@ -120,8 +125,17 @@ class Side(Struct, frozen=True, kw_only=True, tag="side"):
             most=self.most * share,
         )
 
+    def harmless(self, event: str) -> Side:
+        """After one more harmless line, where it is counted."""
+        if not self.cues:
+            return self
+        step = 1 if self.lines < COUNTED_EACH else COUNTED_EVERY
+        if step > 1 and short(event) % step:
+            return self
+        return replace(self, lines=min(MOST_LINES, self.lines + step))
+
     def quieter(self, at: float) -> Side:
-        """After a harmless line of its own; the same memory where another one has just faded it."""
+        """After a line of its own that shows nothing; the same memory where another one has just faded it."""
         if not self.cues or at - self.quiet < QUIET_STEP:
             return self
         aged = self.aged(at)

@@ -2,8 +2,8 @@
 
 `lines/<language>/<cue>.jsonl` holds authored lines, one `{"family", "style", "text"}` a line; `benign_<topic>` are hard negatives. A family
 is one idea of how to say a thing. `conversations/*.jsonl` are corpora whose messages name their `cues`; `utterances/*.jsonl` are messages
-apart from their conversations, one `{"language", "text", "cues"}` a line. Training and test are split by family, and those two by author
-(a file), never by line.
+apart from their conversations, one `{"language", "text", "cues"}` a line; `apart/*.jsonl`, written the same, are lines that never were in
+one. Training and test are split by family, and those three by author (a file), never by line.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Authored(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class Utterance(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One message apart from its conversation."""
+    """One message by itself."""
 
     language: str
     text: str
@@ -65,13 +65,14 @@ class Row(Struct, frozen=True):
     """How surely it shows no other cue, 0 to 1: an author of lines for one cue did not look for others in them."""
 
 
-LINE_REST, BENIGN_REST, CHAT_REST = 0.3, 0.7, 0.3
-"""`Row.rest` of a line of one cue, of a hard negative, and of harmless conversations whose messages name no cue."""
+LINE_REST, BENIGN_REST, CHAT_REST, APART_REST = 0.3, 0.7, 0.3, 0.9
+"""`Row.rest` of a line of one cue, of a hard negative, of harmless conversations whose messages name no cue, and of lines whose author
+named every cue that they show. Only where it is 1 are cues as rare as in chat."""
 
 
 def read_rows(folder: Path) -> list[Row]:
     """Every text of a folder, slots filled, the same on each run. Raises Invalid naming file and line, or where there are no lines."""
-    return [*read_lines(folder), *_conversations(folder), *_utterances(folder)]
+    return [*read_lines(folder), *_conversations(folder), *_named(folder / "utterances", 1.0), *_named(folder / "apart", APART_REST)]
 
 
 def read_lines(folder: Path) -> list[Row]:
@@ -96,10 +97,10 @@ def _conversations(folder: Path) -> Iterator[Row]:
                     yield Row(text, message.cues, talk.language or "und", path.stem, 1.0 if named else CHAT_REST)
 
 
-def _utterances(folder: Path) -> Iterator[Row]:
-    for path in sorted((folder / "utterances").glob("*.jsonl")):
+def _named(folder: Path, rest: float) -> Iterator[Row]:
+    for path in sorted(folder.glob("*.jsonl")):
         for _, line in _decoded(path, Utterance):
-            yield Row(line.text, line.cues, line.language, path.stem)
+            yield Row(line.text, line.cues, line.language, path.stem, rest)
 
 
 def _decoded(path: Path, kind: type[_T]) -> Iterator[tuple[int, _T]]:

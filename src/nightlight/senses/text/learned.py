@@ -95,7 +95,7 @@ def cues_of(names: Sequence[str], strengths: Strengths, span: tuple[int, int], f
         name, strength = names[k], float(strengths[k])
         for modifier in softeners(name):
             strength *= factors.get(modifier, 1.0)
-        out.append(Cue(name, strength, span, REASONS[name]))
+        out.append(Cue(name, strength, span, REASONS[name], likeness=True))
     return out
 
 

@@ -49,7 +49,10 @@ _DRAWN = str.maketrans("\u2b55\u274c\u2716\u2757\u2755", "oxxii")
 """Emoji that are drawn like a letter."""
 
 _MOSTLY = 2
-"""Words written with digits after which small numbers are read as words too."""
+"""Words written with digits after which small numbers, and words that nobody knows, are read as disguised too."""
+
+_COMMON = 10.0
+"""What a word may cost that a number with what it counts is read as there: one of the few hundred most common."""
 
 _RUN_TOGETHER = range(12, 401)
 """Letters of an unknown word that is read as several words without spaces."""
@@ -117,6 +120,15 @@ class Unmasker:
 
         `spanish`: things shown as emoji are named in Spanish, and numbers that are words in it are those.
         """
+        found, signs = self._read(folded, spanish, False)
+        disguised = sum(any(ch.isdigit() for ch in folded[t.start : t.end]) and t.word.isalpha() for t in found)
+        if disguised < _MOSTLY:
+            return found
+        found, signs = self._read(folded, spanish, True)
+        return sorted([*(self._small(token, spanish) for token in found), *signs], key=lambda token: token.start)
+
+    def _read(self, folded: str, spanish: bool, boldly: bool) -> tuple[list[Token], list[Token]]:
+        """The words, and the signs that stand alone and may be words."""
         found: list[Token] = []
         signs: list[Token] = []
         for match in _WIDE_WORD.finditer(folded):
@@ -126,6 +138,8 @@ class Unmasker:
                 continue
             bare = word.rstrip("!")
             read = bare if bare in self._words else self.word(word)
+            if read is None and boldly:
+                read = self._guess(word)
             if word[0] in "@$!|" and not any(map(str.isalnum, word)):
                 if read is None and len(word) == 1:
                     read = next((letter for letter in _readings(word) if letter in self._words), None)
@@ -141,10 +155,16 @@ class Unmasker:
                     elif part and part not in "@!|$" and not _PICTURE.match(part):
                         found.extend(self._parts(part, position))
                     position += len(part)
-        disguised = sum(any(ch.isdigit() for ch in folded[t.start : t.end]) and t.word.isalpha() for t in found)
-        if disguised < _MOSTLY:
-            return found
-        return sorted([*(self._small(token, spanish) for token in found), *signs], key=lambda token: token.start)
+        return found, signs
+
+    def _guess(self, word: str) -> str | None:
+        """What a word may be among others that are written with digits: a common word for "1s" or "@7", and letters for any other."""
+        if len(word) < 2 or (word.isdigit() and len(word) != 3) or not word.isascii() or not _STANDS_FOR_LETTER.search(word):
+            return None
+        read = min(_readings(word), key=lambda read: self._cost.get(read, _UNKNOWN_LETTER))
+        if _COUNTED.fullmatch(word):
+            return read if self._cost.get(read, _UNKNOWN_LETTER) <= _COMMON else None
+        return read if read.isalpha() and word.rstrip("!")[-1:].isalnum() else None
 
     def _small(self, token: Token, spanish: bool) -> Token:
         """Among words written with digits a small number may be a word too: "70" is "to". A plain text keeps its numbers.
