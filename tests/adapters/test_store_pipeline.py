@@ -200,14 +200,14 @@ def test_an_open_case_takes_in_what_concerns_it(database: Database, writer: Writ
         writer.opening("e1", priority=5),
         writer.opening("e2", priority=2),
         writer.opening("e2", priority=7),
-        writer.opening("e1", harm=None),
+        writer.opening("e1", harm=None, actor="osk", priority=6),
     ]
     database.pipeline.commit(msgspec.structs.replace(writer.chat("e1", "e2"), cases=openings))
     database.pipeline.commit(msgspec.structs.replace(writer.chat("e3"), cases=[writer.opening("e3")]))
     known, unknown = database.cases.cases()
     assert (known.priority, known.events, known.harm) == (2, ("e1", "e2", "e3"), Harm.GROOMING)
     assert known.reasons == ("asks to keep a secret",)
-    assert (unknown.priority, unknown.harm) == (5, None)
+    assert (unknown.priority, unknown.harm) == (6, None)
     assert database.cases.case(known.id) == known and database.cases.case("case_none") is None
 
 

@@ -16,13 +16,17 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from typer.testing import CliRunner
 
 import nightlight
+from nightlight.app.cli import app
 from nightlight.app.cli.demo import _panel
 from nightlight.app.demo.run import Player, Story, Tally
 from nightlight.app.demo.world import Upload
+from nightlight.app.reports import FORMS
 from nightlight.core.bank import Bank
 from nightlight.core.services import Scope
+from nightlight.reporting.cybertipline import check
 from nightlight.senses.media import screen_bytes
 from nightlight.web import WebConfig
 from tests.app.conftest import CHILD
@@ -35,7 +39,7 @@ def demo(*arguments: str, **more: object) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **more)  # type: ignore[call-overload,no-any-return]
 
 
-def test_one_evening_ends_with_a_summary_and_keeps_its_database(tmp_path: Path) -> None:
+def test_one_evening_ends_with_a_summary_and_keeps_its_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done = demo("--once", "--conversations", "60", "--json", "--keep", str(tmp_path / "kept"))
     out, err = done.communicate(timeout=120)
     assert done.returncode == 0, err
@@ -47,8 +51,26 @@ def test_one_evening_ends_with_a_summary_and_keeps_its_database(tmp_path: Path) 
     assert {story["level"] for story in summary["stories"].values()} == {"high"}
     assert sum(summary["decisions"].values()) == summary["events"] + summary["uploads"]
     with nightlight.open(tmp_path / "kept") as engine:
-        assert len(engine.services.cases.cases()) == summary["cases_open"] > 0
+        opened = [case.id for case in engine.services.cases.cases()]
+        assert len(opened) == summary["cases_open"] > 0
         assert engine.database.audit.verify().ok
+        whole = []
+        for case in opened:  # nobody has judged one yet, and each can be read as the report that it would be
+            filing, made = engine.services.reports.preview_of_case(case, "cli:ana")  # type: ignore[union-attr]
+            assert filing is None
+            faults = check(FORMS[made.authority].write(made.document), datetime.now(UTC))
+            # Of a danger that the authority has no kind of incident for, a person has to say which it is.
+            assert {fault.path for fault in faults} <= {"/report/incidentSummary/incidentType"}
+            whole += [] if faults else [case]
+    monkeypatch.setenv("NIGHTLIGHT_HOME", str(tmp_path / "kept"))
+    run = CliRunner().invoke
+    assert set(run(app, ["report", "list", "--plain"]).stdout.split()) == set(opened)
+    written = run(app, ["report", "export", whole[0], "--format", "cybertipline-xml"])
+    (tmp_path / "report.xml").write_bytes(written.stdout_bytes)
+    assert run(app, ["report", "validate", str(tmp_path / "report.xml")]).exit_code == 0
+    details = run(app, ["report", "export", whole[0], "--files"])
+    assert details.exit_code == 0
+    assert b"<fileDetails" in details.stdout_bytes
 
 
 def test_an_upload_that_becomes_a_job_is_waited_for(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ NAMES = [f"{method} {path}" for method, path, _ in ENDPOINTS]
 
 
 def test_the_routes_are_found() -> None:
-    assert len([name for name in NAMES if not name.startswith("OPTIONS")]) == 35
+    assert len([name for name in NAMES if not name.startswith("OPTIONS")]) == 39
     assert {"POST /v1/events:batch", "POST /v1/media:screen", "POST /v1/dead-letters:replay"} <= set(NAMES)
 
 

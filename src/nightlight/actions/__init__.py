@@ -6,6 +6,6 @@ sends, stores or reads a clock: the store commits the effects, and an adapter de
 """
 
 from nightlight.actions.effects import Effects, plan, simulate
-from nightlight.actions.registry import HANDLERS, Handler
+from nightlight.actions.registry import ENFORCEMENT, HANDLERS, Handler
 
-__all__ = ["HANDLERS", "Effects", "Handler", "plan", "simulate"]
+__all__ = ["ENFORCEMENT", "HANDLERS", "Effects", "Handler", "plan", "simulate"]

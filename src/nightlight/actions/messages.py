@@ -57,10 +57,21 @@ class AccountSanctioned(_Message, frozen=True, kw_only=True, tag="account.sancti
     """A person confirmed a case and the policy asks the service to act on the account."""
 
     account: str
+    """The service's own id."""
     permanent: bool
 
 
-Message = Decided | LimitLapsing | ReachLimitLapsing | ShowMessage | AccountSanctioned
+class AccountRestored(Struct, frozen=True, kw_only=True, tag_field="type", tag="account.restore"):
+    """A person found on appeal that a case was not what it was taken for: whatever was done to the account because of it is undone."""
+
+    case: str
+    verdict: str
+    at: datetime
+    account: str
+    """The service's own id."""
+
+
+Message = Decided | LimitLapsing | ReachLimitLapsing | ShowMessage | AccountSanctioned | AccountRestored
 
 
 def body(message: Message) -> bytes:

@@ -11,6 +11,7 @@ from msgspec import Struct, field
 from nightlight.actions.friction import Draw, begins
 from nightlight.actions.messages import AccountSanctioned, Decided, LimitLapsing, ReachLimitLapsing, ShowMessage, body
 from nightlight.core.assessment import Assessment
+from nightlight.core.case import peers_of
 from nightlight.core.decision import (
     Act,
     AddFriction,
@@ -29,7 +30,7 @@ from nightlight.core.decision import (
     SlowDown,
     To,
 )
-from nightlight.core.event import EventBase, UserReport
+from nightlight.core.event import AgeBand, Assurance, EventBase, Party, UserReport
 from nightlight.core.harm import Level
 from nightlight.core.ports import CaseOpening, ContactLimit, LimitKind, Outgoing
 from nightlight.core.signal import Subject, SubjectKind
@@ -85,6 +86,10 @@ class Doing(Struct, kw_only=True):
         about = self.about
         if account is not None and (about is None or about.actor != account):
             about = gravest([a for a in self.assessments if a.actor == account]) or about
+        actor = about.actor if about is not None else self.conduct
+        protects = about.protects if about is not None else None
+        child = self._party(protects)
+        told = self.event if isinstance(self.event, UserReport) else None
         self.cases.append(
             CaseOpening(
                 subject=about.subject if about is not None else Subject(SubjectKind.CONVERSATION, self.event.conversation),
@@ -94,10 +99,19 @@ class Doing(Struct, kw_only=True):
                 priority=priority,
                 event=self.event.id,
                 reasons=self.decision.reasons,
-                actor=about.actor if about is not None else self.conduct,
-                protects=about.protects if about is not None else None,
+                actor=actor,
+                protects=protects,
+                stages=about.stages if about is not None else (),
+                child_band=child.age_band if child is not None else AgeBand.UNKNOWN,
+                child_assurance=child.assurance if child is not None else Assurance.NONE,
+                peers=peers_of(self._party(actor), child),
+                told=told.category if told is not None else None,
+                flags=("user_report",) if told is not None else (),
             )
         )
+
+    def _party(self, account: str | None) -> Party | None:
+        return next((p for p in (self.event.actor, *self.event.targets) if p.account == account), None)
 
 
 def gravest(assessments: Sequence[Assessment]) -> Assessment | None:
@@ -277,7 +291,7 @@ def _sanction(action: SanctionAccount, doing: Doing) -> None:
         decision_id=doing.decision.event_id,
         rule=action.rule,
         at=doing.now,
-        account=account,
+        account=doing.names.get(account, account),
         permanent=action.permanent,
     )
     doing.send(ENFORCEMENT, action.rule, body(message))

@@ -16,35 +16,51 @@ from nightlight.adapters.index.foreign import beside, load_kinds
 from nightlight.adapters.sealer import KeyFileSealer
 from nightlight.adapters.store import Database, database_exists, open_database
 from nightlight.adapters.store.engine import INDEX_FOLDER
+from nightlight.adapters.store.reviewer_sessions import Staying
 from nightlight.adapters.store.self_reports import Kept
+from nightlight.adapters.vault import Resolver, SqlIdentities, load_clocks
 from nightlight.adapters.webhook import Dispatcher
 from nightlight.app import logs
 from nightlight.app import settings as configuration
 from nightlight.app.background import Background
+from nightlight.app.casefile import CaseFiles
 from nightlight.app.engine import Engine
 from nightlight.app.events import Events
+from nightlight.app.evidence import Evidence
 from nightlight.app.exchanges import ExchangeMetrics, Exchanges
+from nightlight.app.filing import Filer
 from nightlight.app.harness import sensors
 from nightlight.app.index import IndexAdmin, LookUps
+from nightlight.app.judged import judged
 from nightlight.app.media_lane import MediaLane
 from nightlight.app.passage import Admitted
 from nightlight.app.pipeline import Parts, Pipeline
 from nightlight.app.policies import Policies
+from nightlight.app.reports import FORMS, Access, Reports, VaultEvidence
+from nightlight.app.reveal import Revealing
 from nightlight.app.second_hop import SecondHop
 from nightlight.app.senses import Senses
 from nightlight.app.settings import Settings
 from nightlight.app.stats import Stats
 from nightlight.app.status import Status
+from nightlight.app.verdicts import Verdicts
+from nightlight.core.case import Consequence
 from nightlight.core.clock import Clock, SystemClock
+from nightlight.core.desk import Rules
 from nightlight.core.detect import Detector, Key, decode_state
 from nightlight.core.errors import Invalid, NightlightError
+from nightlight.core.filing import Filing
 from nightlight.core.fingerprint import Fingerprint
 from nightlight.core.ids import Pseudonymiser
 from nightlight.core.services import Answer, Services
+from nightlight.core.vault import ClockStart
 from nightlight.detectors import discover
 from nightlight.policy import JurisdictionGate, load_table
 from nightlight.policy.gate import Table
 from nightlight.protect import catalogue
+from nightlight.reporting import preview
+from nightlight.reporting.draft import draft
+from nightlight.review import ReviewRules, weigh
 from nightlight.senses.media import Decoders, ScreenedMedia, derived_crops, screen_bytes, workers
 
 log = structlog.get_logger("nightlight.app")
@@ -55,8 +71,14 @@ EXPIRY = timedelta(seconds=5)
 """How soon a banked item is gone after its time; a look costs an indexed query or two a bank."""
 DECODERS = 2
 """Uploads decoded at once, each in a process of its own."""
+PROMOTED = timedelta(seconds=1)
+"""How soon what opened a case is in the vault. Until it is, nothing deletes it; a look costs one indexed query."""
 INDEX_TENDED = timedelta(seconds=2)
 """How often it is seen whether another process has written the index's files anew."""
+
+
+REPORTS_LOOKED_AT = timedelta(seconds=5)
+"""How often it is seen whether a report is to be sent."""
 
 
 class Nightlight:
@@ -80,10 +102,27 @@ class Nightlight:
         self.pseudonymiser = Pseudonymiser(self.sealer.derive("pseudonyms"))
         self.database: Database = open_database(settings.database, home, self.sealer, clock, migrate=migrate or settings.database is None)
         try:
+            self._open_vault(settings)
             self._build(settings, clock, detectors)
         except BaseException:
             self.database.close()
             raise
+
+    def _open_vault(self, settings: Settings) -> None:
+        own = settings.vault
+        self.database.vault_keys = self.home / own.keys
+        self.database.vault_places = own.places or ((settings.place,) if settings.place is not None else ())
+        if own.clocks is not None:
+            path = self.home / own.clocks
+            try:
+                text = path.read_text(encoding="utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                raise Invalid(f"the table of clocks {path} cannot be read: {type(error).__name__}", field="vault.clocks") from None
+            self.database.vault_clocks = load_clocks(text, path.name)
+        self.vault = self.database.vault
+        endpoint = configuration.resolver(settings)
+        self.resolver = None if endpoint is None else Resolver(endpoint, self.clock)
+        self.identities = SqlIdentities(self.database, self.resolver)
 
     def _build(self, settings: Settings, clock: Clock, detectors: dict[str, Detector] | None) -> None:
         home = self.home
@@ -131,11 +170,14 @@ class Nightlight:
             clock,
             home / "spool",
             workers=DECODERS,
+            evidence=Evidence(self.database, self.vault),
         )
         self.dispatcher = Dispatcher(self.database.outbox, endpoints, clock)
         self.background = Background()
         # What other processes changed is to be seen within a second, whatever a sweep or a merge takes.
         self.news = Background()
+        # A call to an authority may take minutes: nothing else waits behind it.
+        self.filing = Background()
         self.lookups = LookUps(self.banks)
         self.index_admin = IndexAdmin(self.lasting, self.database.audit, clock)
         page = settings.self_reports
@@ -148,6 +190,15 @@ class Nightlight:
                 an_hour=page.an_hour,
             ),
         )
+        console = settings.console
+        self.reviewers = self.database.reviewers(
+            Staying(idle=timedelta(minutes=console.idle_minutes), longest=timedelta(hours=console.session_hours))
+        )
+        self.desk = self.database.desk(ReviewRules(_rules(settings)), Verdicts(self.parts))
+        self.user_reports = self.database.user_reports(
+            weigh, timedelta(days=settings.user_reports.keep_days), settings.user_reports.anonymous_an_hour
+        )
+        self.reports = self._reports(settings, clock)
         self.status = Status(self)
         self.services = Services(
             events=self.events,
@@ -164,8 +215,51 @@ class Nightlight:
             endpoints=frozenset(endpoints),
             messages=catalogue(),
             self_reports=self.self_reports,
+            vault=self.vault,
+            identities=self.identities,
+            reviewers=self.reviewers if console.enabled else None,
+            trail=self.database.trail,
+            desk=self.desk,
+            user_reports=self.user_reports,
+            reports=self.reports,
+            layout=preview,
+            reveal=Revealing(self.desk, self.vault, self.decoders, clock.now),
         )
         self._started = False
+
+    def _reports(self, settings: Settings, clock: Clock) -> Reports:
+        """After the desk, which says who approved what."""
+        given = settings.authorities.cybertipline
+        access = Access(given, lambda: configuration.authority_password(given, self.home))
+        store, database = self.database.reports, self.database
+        files = CaseFiles(
+            database.cases.case,
+            database.pipeline,
+            self.sealer,
+            database.history.signals,
+            settings.service,
+            judged=lambda case: judged(self.desk, self.vault, case),
+            vault=self.vault,
+            identities=self.identities,
+        )
+        filer = Filer(store, access, FORMS, VaultEvidence(self.vault), clock.now, finished=self._reported)
+        return Reports(
+            store,
+            database.audit,
+            files,
+            draft,
+            filer,
+            clock.now,
+            place=access.place,
+            cases=database.cases.case,
+            orders=self.desk,
+            withdraw=self.banks.withdraw_from,
+            allowed=settings.authorities.allowed,
+        )
+
+    def _reported(self, filing: Filing) -> None:
+        """From now on counts how long the law has its contents kept. Told twice, it counts once; missed, the vault's sweep makes it up."""
+        self.vault.start(filing.report.case, ClockStart.REPORTED, filing.updated_at, "system")
 
     def start(self, *, background: bool = False) -> Nightlight:
         """Start the engine; with `background`, also what belongs to a service: deliveries, retention, news from other processes."""
@@ -183,10 +277,14 @@ class Nightlight:
             self.news.every(timedelta(seconds=0.5), self.policies.refresh, "policies")
             self.background.every(EXPIRY, lambda: self.banks.expire(self.clock.now()), "bank expiry")
             self.background.every(sweep, lambda: self.database.lifecycle.retention(self.clock.now()), "retention")
+            self.background.every(PROMOTED, self.vault.promote, "vault")
             self.background.every(sweep, lambda: self.lasting.tend(forget=True), "index-removals")
             self.background.every(INDEX_TENDED, self.lasting.tend, "index")
             self.background.every(sweep, lambda: self.self_reports.expire(self.clock.now()), "self-reports")
+            self.background.every(sweep, lambda: self.user_reports.expire(self.clock.now()), "user-reports")
             self.background.every(timedelta(seconds=20), self.exchanges.start_due, "exchanges")
+            self.filing.every(REPORTS_LOOKED_AT, self.reports.run_due, "reports")
+            self.filing.start("nightlight-reports")
             self.background.start()
             self.news.start("nightlight-news")
         return self
@@ -232,10 +330,14 @@ class Nightlight:
 
     def close(self) -> None:
         """Finish what was accepted, then let go of everything. Safe to call twice."""
+        self.reports.filer.stop()
         self.background.stop()
         self.news.stop()
+        self.filing.stop()
         self.exchanges.stop()
         self.dispatcher.stop()
+        if self.resolver is not None:
+            self.resolver.close()
         if self._started:
             self.media.stop()
             self.engine.stop()
@@ -267,6 +369,19 @@ def bootstrap(
     if start:
         graph.start()
     return graph
+
+
+def _rules(settings: Settings) -> Rules:
+    given = settings.cases
+    return Rules(
+        lock=timedelta(minutes=given.lock_minutes),
+        approvals={consequence: int(getattr(given.approvals, consequence.value)) for consequence in Consequence},
+        sample=given.sample,
+        limit=timedelta(days=given.limit_days),
+        budget=given.budget_minutes,
+        stretch=given.break_after_minutes,
+        pause=timedelta(minutes=given.break_minutes),
+    )
 
 
 def _table(path: Path) -> Table:

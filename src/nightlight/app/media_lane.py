@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 import structlog
@@ -43,6 +44,14 @@ class _Upload(Struct, frozen=True, kw_only=True):
     notify: str | None
 
 
+class Keeper(Protocol):
+    """Keeps the bytes of an upload whose decision opened a case."""
+
+    def keep(self, event_id: str, data: bytes, media_type: str | None) -> int:
+        """In how many cases."""
+        ...
+
+
 class _Running(Struct):
     event: MediaScreened
     envelope: bytes
@@ -67,7 +76,9 @@ class MediaLane:
         spool: Path,
         *,
         workers: int = 2,
+        evidence: Keeper | None = None,
     ) -> None:
+        self._evidence = evidence
         self._events, self._screen, self._gate, self._jobs = events, screen, gate, jobs
         self._sealer, self._clock, self._spool = sealer, clock, spool
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="nightlight-media")
@@ -87,6 +98,7 @@ class MediaLane:
                 raise Conflict("this id was used before for an upload with another body", field="id")
             answer = self._events.decision(event.id)
             if answer is not None:
+                self._preserve(event, data)  # a crash may have come between the decision and this
                 done: Future[Answer] = Future()
                 done.set_result(answer)
                 return done
@@ -181,7 +193,14 @@ class MediaLane:
 
     def _decide(self, event: MediaScreened, data: bytes) -> Answer:
         screened = self._screened(event, data) if self._gate.rule(event).may_read(event) else event
-        return self._events.submit_screened(screened, _body(event, data)).result()
+        answer = self._events.submit_screened(screened, _body(event, data)).result()
+        # Before anybody is answered: a service that hears nothing sends again, and then it is kept.
+        self._preserve(screened, data)
+        return answer
+
+    def _preserve(self, event: MediaScreened, data: bytes) -> None:
+        if self._evidence is not None and self._gate.rule(event).may_read(event):
+            self._evidence.keep(event.id, data, event.media_type)
 
     def _screened(self, event: MediaScreened, data: bytes) -> MediaScreened:
         found = self._screen(data)

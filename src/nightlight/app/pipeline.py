@@ -30,6 +30,7 @@ from nightlight.core.harm import Level
 from nightlight.core.ports import AuditEntry, Head, PipelineStore, Sealer, StoredEvent, Work
 from nightlight.core.services import Answer
 from nightlight.policy import in_force, instruct
+from nightlight.review import weigh
 
 log = structlog.get_logger("nightlight.pipeline")
 
@@ -175,7 +176,7 @@ class Pipeline:
             tails={d: seal(tail.encode(), f"tail:{d}") for d, tail in tails.items()},
             tails_expire_at=now + self.parts.tail_for,
             limits=[limit for effects in plans for limit in effects.limits],
-            cases=[case for effects in plans for case in effects.cases],
+            cases=[weigh(case) for effects in plans for case in effects.cases],
             outbox=outbox,
             accounts=self._new_names(batch),
             audit=[audit_of(self._done(p)) for p in batch],

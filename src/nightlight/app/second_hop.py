@@ -26,6 +26,7 @@ from nightlight.core.harm import Level
 from nightlight.core.ports import AuditEntry, CaseOpening, StoredEvent, Work
 from nightlight.core.signal import WITHDRAWN, Signal, Subject, SubjectKind
 from nightlight.policy import in_force
+from nightlight.review import weigh
 
 log = structlog.get_logger("nightlight.second_hop")
 
@@ -101,7 +102,7 @@ class SecondHop:
         return structs.replace(
             work,
             absorbed=[*work.absorbed, *(n for n, _ in failed if n not in work.absorbed)],
-            cases=[*work.cases, *(_look(fact) for _, fact in failed)],
+            cases=[*work.cases, *(weigh(_look(fact)) for _, fact in failed)],
             audit=[*work.audit, *(_said(fact, now) for _, fact in failed)],
         )
 
@@ -163,7 +164,7 @@ class SecondHop:
             facts=self._floods.withdrawn(raised),
             assessments=list({(m.current.subject, m.current.harm): m.current for m in moved}.values()),
             decisions=decisions,
-            cases=[case for e in effects for case in e.cases],
+            cases=[weigh(case) for e in effects for case in e.cases],
             limits=list({(limit.account, limit.event, limit.kind): limit for e in effects for limit in e.limits}.values()),
             outbox=[message for e in effects for message in e.outbox if message.endpoint in self.parts.endpoints],
             audit=[audit_of(d) for d in decisions],

@@ -25,6 +25,8 @@ def web_config(settings: Settings) -> WebConfig:
             address_header=page.address_header,
             reports_an_hour=page.an_hour_each,
         ),
+        console_address=settings.console.address,
+        levels=settings.levels,
     )
 
 

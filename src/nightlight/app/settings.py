@@ -82,6 +82,119 @@ class Text(_Part, frozen=True, kw_only=True):
     """Path of learned cues that `nightlight train` wrote (`cues.npz`), relative to the home folder. None: those that ship."""
 
 
+class VaultSettings(_Part, frozen=True, kw_only=True):
+    """Where evidence is kept, and how long."""
+
+    keys: Annotated[str, Meta(min_length=1, max_length=1000)] = "vault-keys"
+    """Path of the key folder, relative to the home folder: best on another disk than the database. Never part of a backup without keys."""
+    clocks: Annotated[str, Meta(min_length=1, max_length=1000)] | None = None
+    """Path of your own table of retention clocks, relative to the home folder; None: the one that ships."""
+    places: tuple[Annotated[str, Meta(pattern=r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$")], ...] = ()
+    """Where your service is established: the clocks of these places apply to every case. Empty: `place`, where that is set."""
+
+
+class IdentitySettings(_Part, frozen=True, kw_only=True):
+    """Who somebody is outside the service."""
+
+    resolver: EndpointSettings | None = None
+    """Asked, with a signed request, while a report is drafted. None: only what the service put."""
+
+
+class Console(_Part, frozen=True, kw_only=True):
+    """The pages on which reviewers work."""
+
+    enabled: bool = True
+    address: Annotated[str, Meta(pattern=r"^https?://[^/\s]+$", max_length=500)] | None = None
+    """Where reviewers reach it, as they type it, such as `https://safety.example`: links lead there, and with https cookies travel over
+    nothing else. None: the server's own address."""
+    idle_minutes: Annotated[int, Meta(ge=1, le=240)] = 30
+    """A session in which nothing happens ends after that."""
+    session_hours: Annotated[int, Meta(ge=1, le=24)] = 10
+    """Every session ends after that."""
+
+
+class Approvals(_Part, frozen=True, kw_only=True):
+    """People that a consequence takes, whoever gave the verdict among them."""
+
+    report: Annotated[int, Meta(ge=1, le=5)] = 1
+    suspension: Annotated[int, Meta(ge=1, le=5)] = 1
+    ban: Annotated[int, Meta(ge=1, le=5)] = 2
+    decline: Annotated[int, Meta(ge=2, le=5)] = 2
+    """No report although the harm was confirmed; one of them is a lead."""
+
+
+class Cases(_Part, frozen=True, kw_only=True):
+    """How people work on cases."""
+
+    lock_minutes: Annotated[float, Meta(ge=1, le=1440)] = 30.0
+    """A case that somebody took is free again after that, unless they hold on to it."""
+    approvals: Approvals = Approvals()
+    sample: Annotated[float, Meta(ge=0, le=1)] = 0.1
+    """Share of verdicts that a second person reviews without seeing the first."""
+    limit_days: Annotated[float, Meta(gt=0, le=366)] = 7.0
+    """How long the reversible limits on an account last once a person confirmed a case, unless that person says otherwise."""
+    budget_minutes: Annotated[float, Meta(gt=0, le=1440)] = 180.0
+    """Weighted minutes a day that one person may be exposed to: text counts once, a blurred picture twice, a clear one five times."""
+    break_after_minutes: Annotated[float, Meta(gt=0, le=1440)] = 60.0
+    """Weighted minutes after which a break is due."""
+    break_minutes: Annotated[float, Meta(gt=0, le=480)] = 15.0
+
+
+class UserReports(_Part, frozen=True, kw_only=True):
+    """What people tell about others, by `POST /v1/user-reports`."""
+
+    keep_days: Annotated[float, Meta(gt=0, le=366)] = 30.0
+    """What a report points at is kept at least so long from the moment it comes; a year once a person has confirmed it."""
+    anonymous_an_hour: Annotated[int, Meta(ge=1, le=1_000_000)] = 600
+    """Anonymous reports in any sixty minutes, of everybody together."""
+
+
+class Person(_Part, frozen=True, kw_only=True):
+    """Somebody of the service whom an authority may ask."""
+
+    first_name: Annotated[str, Meta(max_length=100)] = ""
+    last_name: Annotated[str, Meta(max_length=100)] = ""
+    email: Annotated[str, Meta(max_length=254)] = ""
+    phone: Annotated[str, Meta(max_length=40)] = ""
+
+
+class Service(_Part, frozen=True, kw_only=True):
+    """What a report says about the service itself."""
+
+    name: Annotated[str, Meta(max_length=100)] = ""
+    """Of the product, as people know it."""
+    company: Annotated[str, Meta(max_length=200)] = ""
+    establishment: Annotated[str, Meta(pattern=r"^[A-Z]{2}$")] = "US"
+    """Where the company is established: which authority reports go to."""
+    reporter: Person = Person()
+    contact: Person | None = None
+    template: Annotated[str, Meta(max_length=3000)] = ""
+    terms: Annotated[str, Meta(max_length=3000)] = ""
+    terms_url: Annotated[str, Meta(max_length=2083)] = ""
+    legal_url: Annotated[str, Meta(max_length=2083)] = ""
+    console: Annotated[str, Meta(max_length=100)] = ""
+    may_classify: bool = False
+    """The company signed the industry's hash-sharing agreement."""
+
+
+class CyberTiplineAccess(_Part, frozen=True, kw_only=True):
+    """NCMEC's reporting API. None of it set: reports can be drafted, checked and exported, and none is sent."""
+
+    to: Annotated[str, Meta(max_length=2000)] | None = None
+    """`production`, `test` (the authority's own test host), or the URL of a stand-in."""
+    username: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    password_file: Annotated[str, Meta(min_length=1, max_length=1000)] | None = None
+    """Path, relative to the home folder; only its owner may read it."""
+    password_env: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    """Name of the environment variable that holds the password."""
+
+
+class Authorities(_Part, frozen=True, kw_only=True):
+    cybertipline: CyberTiplineAccess = CyberTiplineAccess()
+    allowed: tuple[Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,40}$")], ...] = ("ncmec",)
+    """Whom reports may go to, whatever the routing says."""
+
+
 class Settings(_Part, frozen=True, kw_only=True):
     """Everything an operator may set. The file's keys are these fields; a misspelt one is an error."""
 
@@ -98,6 +211,31 @@ class Settings(_Part, frozen=True, kw_only=True):
     helplines: tuple[Helpline, ...] = ()
     self_reports: SelfReports = SelfReports()
     text: Text = Text()
+    vault: VaultSettings = VaultSettings()
+    identities: IdentitySettings = IdentitySettings()
+    console: Console = Console()
+    cases: Cases = Cases()
+    user_reports: UserReports = UserReports()
+    service: Service = Service()
+    authorities: Authorities = Authorities()
+
+
+_SECTIONS: Mapping[str, Any] = {
+    "server": Server,
+    "retention": Retention,
+    "self_reports": SelfReports,
+    "cases": Cases,
+    "approvals": Approvals,
+    "user_reports": UserReports,
+    "vault": VaultSettings,
+    "identities": IdentitySettings,
+    "console": Console,
+    "service": Service,
+    "reporter": Person,
+    "contact": Person,
+    "authorities": Authorities,
+    "cybertipline": CyberTiplineAccess,
+}
 
 
 def home_folder() -> Path:
@@ -142,6 +280,37 @@ def endpoints(settings: Settings, environ: Mapping[str, str] | None = None) -> d
     return out
 
 
+def resolver(settings: Settings, environ: Mapping[str, str] | None = None) -> Endpoint | None:
+    """The identity resolver with its secret. Raises Invalid where the secret is missing."""
+    given = settings.identities.resolver
+    if given is None:
+        return None
+    environ = os.environ if environ is None else environ
+    secret = given.secret or (environ.get(given.secret_env) if given.secret_env else None)
+    if not secret:
+        raise Invalid("identities.resolver needs `secret`, or `secret_env` naming a variable that is set", field=FILE)
+    return Endpoint(name="identities.resolver", url=given.url, secret=secret)
+
+
+def authority_password(access: CyberTiplineAccess, home: Path, environ: Mapping[str, str] | None = None) -> str:
+    """Read when it is needed, never kept in the settings. Raises Invalid where it is missing, or others may read its file."""
+    environ = os.environ if environ is None else environ
+    where = "authorities.cybertipline"
+    if access.password_file is not None:
+        path = home / access.password_file
+        try:
+            if path.stat().st_mode & 0o077:
+                raise Invalid(f"{path} may be read by others: chmod 600 it", field=f"{where}.password_file")
+            found = path.read_text(encoding="utf-8").rstrip("\r\n")
+        except (OSError, UnicodeDecodeError) as error:
+            raise Invalid(f"{path} cannot be read: {type(error).__name__}", field=f"{where}.password_file") from None
+    else:
+        found = environ.get(access.password_env or "", "")
+    if not found or not found.isprintable():
+        raise Invalid("a password is needed: `password_file`, or `password_env` naming a variable that is set", field=where)
+    return found
+
+
 def _explained(complaint: str) -> Invalid:
     """msgspec's words about the file, with what is allowed."""
     what, _, at = complaint.partition(" - at `$")
@@ -149,13 +318,17 @@ def _explained(complaint: str) -> Invalid:
     if unknown := re.fullmatch(r"Object contains unknown field `(.*)`", what):
         section: Any = Settings
         for step in path.split(".") if path else ():
-            section = {"server": Server, "retention": Retention, "self_reports": SelfReports}.get(step, EndpointSettings)
+            section = _SECTIONS.get(step, EndpointSettings)
         allowed = [f.name for f in msgspec.structs.fields(section)]
         close = get_close_matches(unknown[1], allowed, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
         what = f"there is no setting {unknown[1]!r} here{hint} Allowed: {', '.join(allowed)}"
     if "matching regex" in what:
-        what = "must be a country by its two letters, such as GB" if path == "place" else "must be an http or https URL"
+        what = (
+            "must be a country by its two letters, such as GB"
+            if path in ("place", "service.establishment")
+            else "must be an http or https URL"
+        )
     return Invalid(f"{path}: {what}" if path else what, field=FILE)
 
 

@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from nightlight.adapters.vault import waiting
 from nightlight.app.gauges import Gauges
+from nightlight.core.case import OrderKind
+from nightlight.core.report import ReportState
 from nightlight.core.services import Live, ReadyCheck
 from nightlight.senses.media import workers
 
@@ -16,6 +19,10 @@ if TYPE_CHECKING:
 
 LOOK_WITHIN = timedelta(days=7)
 """A self-report that waits longer shows in readiness."""
+SENT_WITHIN = timedelta(days=1)
+"""A report that people approved and that the authority does not have by then shows in readiness."""
+TAKEN_IN = timedelta(minutes=10)
+"""The vault looks every second for what it has to take in: what came before that and is not in it is stuck."""
 
 
 class Status:
@@ -28,7 +35,11 @@ class Status:
     def ready(self) -> Sequence[ReadyCheck]:
         g = self._graph
         unconfirmed = g.gate.unconfirmed()
-        problems, undecided, failing = g.discovery.problems, g.gate.undecided(), {**g.background.failing, **g.news.failing}
+        problems, undecided, failing = (
+            g.discovery.problems,
+            g.gate.undecided(),
+            {**g.background.failing, **g.news.failing, **g.filing.failing},
+        )
         blind = [
             f"{d.card.name} lacks {', '.join(sorted(lack))}"
             for d in g.detectors.values()
@@ -53,6 +64,9 @@ class Status:
                 detail=_said(unconfirmed) or "none met that nobody stands by",
                 blocking=False,
             ),
+            self._reports(),
+            self._vault(),
+            self._clocks(),
             ReadyCheck(name="exchanges", ok=not lists, detail=_said(lists) or "every list is up to date", blocking=False),
             ReadyCheck(name="endpoints", ok=not missing, detail=_missing(missing), blocking=False),
             self._index(),
@@ -60,6 +74,36 @@ class Status:
             self._self_reports(),
             ReadyCheck(name="chores", ok=not failing, detail=_said([f"{k}: {v}" for k, v in failing.items()]) or "all run", blocking=False),
         ]
+
+    def _reports(self) -> ReadyCheck:
+        """Reports to authorities that a person must look at. No case and no reason: whoever reaches this page reads it."""
+        try:
+            failing = self._graph.reports.failing(1000)
+            due = self._graph.clock.now() - SENT_WITHIN
+            late = [o for o in self._graph.desk.orders(most=1000) if o.kind is OrderKind.FILE and o.at < due]
+        except Exception as error:
+            return ReadyCheck(name="reports", ok=False, detail=type(error).__name__, blocking=False)
+        failed = sum(f.report.state is ReportState.FAILED for f in failing)
+        words = f"{failed} failed: `nightlight report list --failing`; " if failed else ""
+        unsent = f"; {len(late)} approved and not sent for more than a day" if late else ""
+        detail = f"{words}{len(failing) - failed} are tried again{unsent}"
+        return ReadyCheck(name="reports", ok=not failed and not late, detail=detail, blocking=False)
+
+    def _vault(self) -> ReadyCheck:
+        """What a case rests on and the vault has not taken in: until it has, it is kept under the store's key alone."""
+        try:
+            count = waiting(self._graph.vault)
+            stuck = waiting(self._graph.vault, self._graph.clock.now() - TAKEN_IN)
+        except Exception as error:
+            return ReadyCheck(name="vault", ok=False, detail=type(error).__name__, blocking=False)
+        words = f"{count:,} events of cases are not in it yet" if count else "holds every event of its cases"
+        return ReadyCheck(name="vault", ok=not stuck, detail=words, blocking=False)
+
+    def _clocks(self) -> ReadyCheck:
+        """Clocks that count and that nobody at the operator stands behind."""
+        names = self._graph.vault.clocks.unconfirmed
+        words = f"nobody has confirmed: {', '.join(names[:10])}" if names else "somebody stands behind each"
+        return ReadyCheck(name="clocks-confirmed", ok=not names, detail=words, blocking=False)
 
     def _self_reports(self) -> ReadyCheck:
         # A young person was told that somebody will look: that nobody does must not go unseen.

@@ -21,6 +21,17 @@ def new_id(prefix: str) -> str:
     return f"{prefix}_{''.join(reversed(digits))}"
 
 
+def age_of(id: str) -> float:
+    """When `new_id` made it, in seconds since 1970; 0 for what it did not make."""
+    digits = id.rpartition("_")[2]
+    if len(digits) != 26 or any(d not in _ALPHABET for d in digits):
+        return 0.0
+    number = 0
+    for digit in digits:
+        number = number << 5 | _ALPHABET.index(digit)
+    return (number >> 80) / 1000
+
+
 class Pseudonymiser:
     """Turns a service's own ids into keyed pseudonyms: stable for one key, meaningless without it.
 

@@ -6,17 +6,19 @@ One test suite runs over every implementation of a port.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Protocol
 
 from msgspec import Struct
 
 from nightlight.core.assessment import Assessment
+from nightlight.core.case import Lane, Peers
 from nightlight.core.decision import Decision
 from nightlight.core.detect import Fact, Key
+from nightlight.core.event import AgeBand, Assurance, ReportCategory
 from nightlight.core.features import AccountSummary
-from nightlight.core.harm import Harm, Level
+from nightlight.core.harm import Harm, Level, Stage
 from nightlight.core.job import Job, JobState
 from nightlight.core.signal import Signal, Subject
 
@@ -101,7 +103,7 @@ class ContactLimit(Struct, frozen=True, kw_only=True):
 
 
 class CaseOpening(Struct, frozen=True, kw_only=True):
-    """Opens a case, or adds to the open one about the same subject and harm."""
+    """Opens a case, or adds to the one that is open about the same account; where nobody is suspected, about the same subject and harm."""
 
     subject: Subject
     harm: Harm | None
@@ -112,6 +114,25 @@ class CaseOpening(Struct, frozen=True, kw_only=True):
     reasons: tuple[str, ...]
     actor: str | None = None
     protects: str | None = None
+    stages: tuple[Stage, ...] = ()
+    child_band: AgeBand = AgeBand.UNKNOWN
+    """Of whom it protects, as the event says."""
+    child_assurance: Assurance = Assurance.NONE
+    peers: Peers = Peers.NO
+    told: ReportCategory | None = None
+    """Where a person told us: in which category."""
+    flags: tuple[str, ...] = ()
+    lane: Lane = Lane.STANDARD
+    """This and `within` are what the review room makes of the others."""
+    within: timedelta | None = None
+    """How long a person has; None: by its priority alone, two hours a step."""
+
+    @property
+    def merges_by(self) -> str:
+        """What it has in common with the case that it adds to. Whoever is in danger through nobody else is no suspect."""
+        if self.actor is not None and self.actor != self.protects:
+            return f"actor|{self.actor}"
+        return f"{self.subject.kind}|{self.subject.id}|{self.harm or ''}"
 
 
 class Outgoing(Struct, frozen=True, kw_only=True):

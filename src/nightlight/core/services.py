@@ -26,6 +26,7 @@ from nightlight.core.bank import (
 from nightlight.core.case import Case
 from nightlight.core.catalogue import Catalogue
 from nightlight.core.decision import Decision, Instruction
+from nightlight.core.desk import CaseDesk
 from nightlight.core.errors import NightlightError
 from nightlight.core.event import EventBase
 from nightlight.core.exchange import Exchange, ExchangeState
@@ -33,7 +34,12 @@ from nightlight.core.features import Features
 from nightlight.core.fingerprint import Fingerprint, FingerprintKind
 from nightlight.core.job import Job as Job
 from nightlight.core.job import JobState as JobState
+from nightlight.core.report_desk import ReportDesk, ReportLayout
+from nightlight.core.reveal import Reveal
+from nightlight.core.reviewers import AuditTrail, ReviewerService
 from nightlight.core.self_report import SelfReport, SelfReportState
+from nightlight.core.user_report import UserReportService
+from nightlight.core.vault import Identities, Vault
 
 
 class Scope(StrEnum):
@@ -45,6 +51,8 @@ class Scope(StrEnum):
     BANKS_WRITE = "banks:write"
     BANKS_LEAD = "banks:lead"
     """Approve that a known false match overrides an authority's list, and say that a list is no authority's any more."""
+    IDENTITIES_WRITE = "identities:write"
+    """Put and remove who an account is outside the service. Reads nothing back."""
     ADMIN = "admin"
     """Policy, dead letters, limits. Does not include `safety:read`."""
 
@@ -448,6 +456,21 @@ class Services(Struct, frozen=True, kw_only=True):
     """The words behind message keys."""
     self_reports: SelfReportService | None = None
     """None: there is no page for young people, and nothing of it."""
+    desk: CaseDesk | None = None
+    """None: nobody can judge a case, only list them."""
+    user_reports: UserReportService | None = None
+    vault: Vault | None = None
+    identities: Identities | None = None
+    """None: nobody can put or ask who an account is outside the service."""
+    reports: ReportDesk | None = None
+    reviewers: ReviewerService | None = None
+    """None: there is no console."""
+    trail: AuditTrail | None = None
+    """What was done, for who audits it."""
+    layout: ReportLayout | None = None
+    """None: a report's document cannot be shown or changed."""
+    reveal: Reveal | None = None
+    """None: no picture is ever shown, only its hash and what it matched."""
 
 
 class SenseEngine(Protocol):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
+from nightlight.core.assessment import DEFAULT_LEVELS
 from nightlight.core.decision import Helpline
+from nightlight.core.harm import Level
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -64,3 +67,7 @@ class WebConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     page_rate_per_minute: Count = 600
     """Requests to everything that needs no key, per client address."""
     family: FamilyConfig = FamilyConfig()
+    console_address: str | None = None
+    """Where reviewers reach the console, scheme and host; with https its cookies travel over nothing else."""
+    levels: Mapping[Level, float] = field(default_factory=lambda: dict(DEFAULT_LEVELS))
+    """Scores at which each level begins, for the charts."""

@@ -65,6 +65,7 @@ class Hands:
         self.page_rates = Buckets()
         self.report_rates = Buckets(window_s=3600.0, share=1.0)
         self.code_rates = Buckets(share=0.5)
+        self.sign_in_rates = Buckets(window_s=300.0, share=1.0)
         self.uploads = Slots(config.max_uploads, config.max_media + config.max_body + 64 * 1024)
 
 

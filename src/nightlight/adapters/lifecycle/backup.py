@@ -1,9 +1,10 @@
 """Online backup and crash-safe restore.
 
 A backup is a folder: the database, the audit heads, the file of erasures, and `manifest.json` with the SHA-256 of each file. The keys
-are left out unless asked for: a copy that holds both the sealed content and its keys is content in the clear to whoever finds it, and
-backups travel further than the machines that they come from. Keep the key file somewhere else, and know that without it the content
-of every backup is gone for good, which is also how it is destroyed on purpose.
+are left out unless asked for, those of the vault too: a copy that holds both the sealed content and its keys is content in the clear to
+whoever finds it, and backups travel further than the machines that they come from. Keep the keys somewhere else, and know that without
+them the content of every backup is gone for good, which is also how it is destroyed on purpose. Evidence of a case that was destroyed
+opens from no backup that was made without keys, whatever keys are left; one that was made with them must be destroyed as well.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from nightlight.adapters.lifecycle.erasures import ERASURES, Erasures
 from nightlight.adapters.lifecycle.restored import Note, leave
 from nightlight.adapters.store.engine import DATABASE_FILE, INDEX_FOLDER, RESTORE_PENDING, make_home, resolve
 from nightlight.adapters.store.migrate import HEAD
+from nightlight.adapters.vault.keys import KEY_FOLDER, put_back
 from nightlight.core.errors import Conflict, Invalid, NotFound, Tampered
 from nightlight.core.ports import AuditEntry
 
@@ -53,10 +55,10 @@ class Manifest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     with_keys: bool
 
 
-def backup(database: Database, dest: Path, by: str, *, with_keys: Path | None = None) -> Manifest:
+def backup(database: Database, dest: Path, by: str, *, with_keys: Path | None = None, vault_keys: Path | None = None) -> Manifest:
     """Write a backup to the folder `dest` while the service runs. Raises Conflict where `dest` exists.
 
-    `with_keys` is the key file to put beside it. The folder appears whole or not at all.
+    `with_keys` is the key file to put beside it, and then `vault_keys` the vault's key folder. The folder appears whole or not at all.
     """
     if dest.exists():
         raise Conflict(f"{dest.name} exists already; a backup never writes over anything", field="dest")
@@ -75,6 +77,9 @@ def backup(database: Database, dest: Path, by: str, *, with_keys: Path | None = 
             shutil.copyfile(database.home / ERASURES, staged / ERASURES)
         if with_keys is not None:
             shutil.copyfile(with_keys, staged / _KEYS)
+            if vault_keys is not None and vault_keys.exists():
+                # Hidden names are files that somebody is just writing.
+                shutil.copytree(vault_keys, staged / KEY_FOLDER, ignore=shutil.ignore_patterns(".*"))
         files = {}
         for path in sorted(p for p in staged.rglob("*") if p.is_file()):
             path.chmod(0o600)
@@ -119,7 +124,7 @@ def read_manifest(src: Path) -> Manifest:
     return manifest
 
 
-def restore(src: Path, home: Path, *, url: str | None = None, force: bool = False) -> Manifest:
+def restore(src: Path, home: Path, *, url: str | None = None, force: bool = False, vault_keys: Path | None = None) -> Manifest:
     """Put a backup in the place of the database. Stop the service first.
 
     Raises Conflict where there is a database already and not `force`, or where it is in use; Tampered where the backup does not
@@ -134,6 +139,9 @@ def restore(src: Path, home: Path, *, url: str | None = None, force: bool = Fals
         _restore_sqlite(src, home, Path(str(target.database)), manifest, force)
     else:
         _restore_postgres(src, home, target, manifest, force)
+    if manifest.with_keys and (src / KEY_FOLDER).exists():
+        gone = {line.commitment for line in Erasures(home).read()[0]}
+        put_back(src / KEY_FOLDER, vault_keys or home / KEY_FOLDER, frozenset(gone))
     return manifest
 
 

@@ -9,9 +9,10 @@ from contextlib import closing, contextmanager
 import msgspec
 from sqlalchemy import ColumnElement, Connection, exists, or_, select, tuple_
 
+from nightlight.adapters.store.cases import unended
 from nightlight.adapters.store.engine import Sql
 from nightlight.adapters.store.tables import case_events, cases, decisions, event_accounts, events, facts, jobs, signals
-from nightlight.core.case import CaseState
+from nightlight.adapters.store.vault_tables import vault_pending
 
 BATCH = 500
 """Events a transaction: a few milliseconds of the one writer's time, so that live traffic hardly notices."""
@@ -60,11 +61,19 @@ def clear_journal(sql: Sql) -> bool | None:
 def under_open_case() -> ColumnElement[bool]:
     """Of a row of `events`: a person has still to look at it."""
     open_one = select(case_events.c.event_id).join_from(case_events, cases, case_events.c.case_id == cases.c.id)
-    return exists(open_one.where(case_events.c.event_id == events.c.id, cases.c.state == CaseState.OPEN.value))
+    return exists(open_one.where(case_events.c.event_id == events.c.id, unended()))
+
+
+def awaited() -> ColumnElement[bool]:
+    """Of a row of `events`: the vault has still to take it in, or what was said around it, for a case that has not ended."""
+    near = events.alias("near")
+    waiting = select(vault_pending.c.event_id).join_from(vault_pending, near, near.c.id == vault_pending.c.event_id)
+    waiting = waiting.join(cases, cases.c.id == vault_pending.c.case_id)
+    return exists(waiting.where(near.c.conversation == events.c.conversation, vault_pending.c.stage == 0, unended()))
 
 
 def deletable() -> tuple[ColumnElement[bool], ...]:
-    return events.c.preserved.is_(False), ~under_open_case()
+    return events.c.preserved.is_(False), ~under_open_case(), ~awaited()
 
 
 def delete_events(connection: Connection, ids: Sequence[str]) -> dict[str, int]:
@@ -82,6 +91,7 @@ def delete_events(connection: Connection, ids: Sequence[str]) -> dict[str, int]:
     for begin in range(0, len(pairs), BATCH):
         these = tuple_(event_accounts.c.account, event_accounts.c.event_id).in_(pairs[begin : begin + BATCH])
         connection.execute(event_accounts.delete().where(these))
+    connection.execute(vault_pending.delete().where(vault_pending.c.event_id.in_(ids)))
     connection.execute(case_events.delete().where(case_events.c.event_id.in_(ids)))
     done["events"] = connection.execute(events.delete().where(events.c.id.in_(ids))).rowcount
     return done

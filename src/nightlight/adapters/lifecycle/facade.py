@@ -27,12 +27,14 @@ class Lifecycle:
     def backup(self, dest: Path, by: str, *, with_keys: Path | None = None) -> Manifest:
         """A folder that `restore` takes back; see `lifecycle.backup`."""
         self.after_restore(by)
-        return backup(self._database, dest, by, with_keys=with_keys)
+        return backup(self._database, dest, by, with_keys=with_keys, vault_keys=self._database.vault_keys)
 
     def retention(self, now: datetime, periods: Periods | None = None) -> Mapping[str, int]:
         """Delete what is due; how much of what."""
         self.after_restore("system")
-        return retain(self._database, now, periods or Periods())
+        kept = self._database.vault.sweep()  # first: what the vault has still to take in must not be deleted before
+        gone = retain(self._database, now, periods or Periods())
+        return {**gone, **{f"vault_{what}": n for what, n in kept.items()}}
 
     def erase(self, account: str, by: str) -> Erasure:
         """`account` is the service's own id."""

@@ -18,14 +18,14 @@ from sqlalchemy import ColumnElement, Connection, Table, and_, exists, func, lit
 from nightlight.adapters.lifecycle.deletion import BATCH, clear_journal, deletable, delete_events, thorough, under_open_case
 from nightlight.adapters.lifecycle.erasures import Erasures, Line
 from nightlight.adapters.lifecycle.striking import ERASED, holds, struck
-from nightlight.adapters.store.cases import CASE, case_of
+from nightlight.adapters.store.case_tables import OF_CASES, case_children, user_reports
+from nightlight.adapters.store.cases import CASE, case_of, unended
 from nightlight.adapters.store.ledger import Ledger
 from nightlight.adapters.store.outbox import WAITING
 from nightlight.adapters.store.rows import LIMIT, limit_of, pack
 from nightlight.adapters.store.tables import (
     accounts,
     assessments,
-    case_events,
     cases,
     decisions,
     event_accounts,
@@ -40,6 +40,7 @@ from nightlight.adapters.store.tables import (
     summaries,
     tails,
 )
+from nightlight.adapters.store.vault_tables import identities, vault_cases
 from nightlight.core.assessment import Assessment
 from nightlight.core.case import CaseState
 from nightlight.core.decision import Decision
@@ -47,6 +48,7 @@ from nightlight.core.detect import Fact
 from nightlight.core.features import AccountSummary
 from nightlight.core.ports import AuditEntry
 from nightlight.core.signal import Signal
+from nightlight.core.vault import KnownIdentity
 
 if TYPE_CHECKING:
     from nightlight.adapters.store.database import Database
@@ -58,7 +60,7 @@ class Kept(Struct, frozen=True):
     """Something that may not be erased now, and why."""
 
     what: str
-    """`event`, `decision`, `case`, `limit`, or `message`."""
+    """`event`, `decision`, `case`, `evidence`, `limit`, or `message`."""
     id: str
     why: str
 
@@ -253,8 +255,8 @@ class Person:
         if place.table in (signals, assessments):
             named = or_(func.coalesce(t.actor, "") == self._id, func.coalesce(t.protects, "") == self._id)
             if place.table is assessments:
-                at = cases.c.subject_kind == t.subject_kind, cases.c.subject_id == t.subject_id
-                named &= ~exists(select(cases.c.id).where(cases.c.state == CaseState.OPEN.value, *at))
+                at = (cases.c.subject_kind == t.subject_kind) & (cases.c.subject_id == t.subject_id) | (cases.c.actor == t.actor)
+                named &= ~exists(select(cases.c.id).where(unended(), at))
             return or_(named, self._names(t.subject_id))
         if place.table is states:
             return self._names(t.id)
@@ -277,12 +279,19 @@ class Person:
         for key in self._messages(connection, waiting=False):
             delete(outbox, outbox.c.key == key)
         if not _rests(kept):
+            delete(identities, identities.c.account == self._id)
             for place in (STATES, ASSESSMENTS, SUMMARIES, FACTS):
                 delete(place.table, self._about(place))
             delete(tails, self._names(tails.c.direction))
-            closed = select(cases.c.id).where(cases.c.state != CaseState.OPEN.value, self._concerned())
-            delete(case_events, case_events.c.case_id.in_(closed))
+            # What an authority was told of is kept as the law asks; what it rests on with it.
+            closed = select(cases.c.id).where(cases.c.state == CaseState.DECLINED.value, self._concerned())
+            for table in OF_CASES:
+                delete(table, table.c.case_id.in_(closed))
             delete(cases, cases.c.id.in_(closed))
+            # Another's case stays; that this child was in it does not.
+            delete(case_children, case_children.c.account == self._id)
+            open_ = exists(select(cases.c.id).where(cases.c.id == user_reports.c.case_id, unended()))
+            delete(user_reports, user_reports.c.reporter_mac == bytes.fromhex(self._commitment), ~open_)
         if not kept:
             delete(accounts, accounts.c.pseudonym == self._id)
         return done
@@ -292,9 +301,19 @@ class Person:
         mine = select(events.c.id, events.c.preserved).join_from(events, event_accounts, ea.event_id == events.c.id)
         for id, preserved in connection.execute(mine.where(ea.account == self._id).order_by(events.c.seq)).all():
             yield Kept("event", id, "preserved as evidence" if preserved else "part of an open case")
-        open_cases = select(cases.c.id).where(cases.c.state == CaseState.OPEN.value, self._concerned()).order_by(cases.c.id)
-        for id in connection.execute(open_cases).scalars():
-            yield Kept("case", id, "open: a person has still to decide")
+        kept_cases = select(cases.c.id, cases.c.state).where(cases.c.state != CaseState.DECLINED.value, self._concerned())
+        for id, state in connection.execute(kept_cases.order_by(cases.c.id)).all():
+            filed = state == CaseState.FILED.value
+            yield Kept("case", id, "reported: kept as the law asks" if filed else "open: a person has still to decide")
+        v = vault_cases.c
+        evidence = select(v.id, v.keep_until).where(holds(self._db.sql, v.facts, self._id)).order_by(v.id)
+        for id, until in connection.execute(evidence).all():
+            yield Kept("evidence", id, f"in the vault until {moment(until).date()}, or longer under a legal hold")
+        r = user_reports.c
+        told = select(r.id).join_from(user_reports, cases, cases.c.id == r.case_id)
+        told = told.where(r.reporter_mac == bytes.fromhex(self._commitment), unended()).order_by(r.id)
+        for id in connection.execute(told).scalars():
+            yield Kept("case", id, "a report that a person has still to answer")
         in_force = limits.c.until > micros(self._db.clock.now()), limits.c.lifted_by.is_(None)
         for id in connection.execute(select(limits.c.event_id).where(limits.c.account == self._id, *in_force).distinct()).scalars():
             yield Kept("limit", id, "in force: lift it first")
@@ -328,7 +347,9 @@ class Person:
     def _concerned(self) -> ColumnElement[bool]:
         c, sql = cases.c, self._db.sql
         inside = holds(sql, c.events, self._id), holds(sql, c.reasons, self._id)
-        return or_(c.actor == self._id, c.protects == self._id, self._names(c.subject_id), *inside)
+        named = holds(sql, c.subjects, self._id)
+        child = exists(select(case_children.c.case_id).where(case_children.c.case_id == c.id, case_children.c.account == self._id))
+        return or_(c.actor == self._id, c.protects == self._id, self._names(c.subject_id), child, named, *inside)
 
     # -- export --------------------------------------------------------------------------------------------------------------------
 
@@ -369,7 +390,12 @@ class Person:
         for row in self._all(limits, [limits.c[n] for n in LIMIT], limits.c.account == self._id):
             yield {"type": "limit", "limit": limit_of(row)}
         for row in self._all(cases, [cases.c[n] for n in CASE], self._concerned()):
-            yield {"type": "case", "case": case_of(row)}
+            yield {"type": "case", "case": case_of(row, self._db.sealer)}
+        for account, sealed in self._all(identities, [identities.c.account, identities.c.sealed], identities.c.account == self._id):
+            yield {"type": "identity", "identity": msgspec.Raw(_known(self._db.sealer.open(bytes(sealed), f"identity:{account}")))}
+        v = vault_cases.c
+        for id, until, items in self._all(vault_cases, [v.id, v.keep_until, v["items"]], holds(self._db.sql, v.facts, self._id)):
+            yield {"type": "evidence", "case": id, "items": items, "until": moment(until)}
         with self._db.sql.read() as connection:
             keys = sorted([*self._messages(connection, waiting=True), *self._messages(connection, waiting=False)])
             sent = connection.execute(select(outbox.c.key, outbox.c.endpoint, outbox.c.sealed).where(outbox.c.key.in_(keys))).all()
@@ -423,6 +449,10 @@ class Person:
 def commitment(database: Database, pseudonym: str) -> str:
     """Stands for an account where its pseudonym must not: 64 hex digits."""
     return database.sealer.mac(f"account:{pseudonym}".encode()).hex()
+
+
+def _known(packed: bytes) -> bytes:
+    return msgspec.json.encode(msgspec.msgpack.decode(packed, type=KnownIdentity))
 
 
 def _rests(kept: Iterable[Kept]) -> bool:

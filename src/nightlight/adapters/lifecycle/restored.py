@@ -21,6 +21,7 @@ from nightlight.adapters.lifecycle.deletion import thorough
 from nightlight.adapters.lifecycle.erasures import Erasures
 from nightlight.adapters.lifecycle.persons import Person, commitment
 from nightlight.adapters.store.banks.rows import item_commitment
+from nightlight.adapters.store.reviewer_tables import sessions
 from nightlight.adapters.store.tables import (
     accounts,
     assessments,
@@ -102,6 +103,7 @@ def settle(database: Database, by: str) -> Restored:
     for path in unsettled(database.home):
         note = msgspec.json.decode(path.read_bytes(), type=Note)
         _tell(database, note, by)
+        _end_sessions(database, by)
         again, kept, bad = _erase_again(database, note.backed_up_at, by)
         done = Restored(done.restores + 1, done.erased_again + again, done.evidence_kept + kept, bad)
         path.unlink(missing_ok=True)
@@ -130,8 +132,20 @@ def _tell(database: Database, note: Note, by: str) -> None:
             ledger.append(AuditEntry(at=database.clock.now(), actor=by, action="restore", target=note.source, detail=detail))
 
 
+def _end_sessions(database: Database, by: str) -> None:
+    """A session of the console that was ended since the backup was made is in it again: everybody signs in anew."""
+    with database.audit.transaction() as ledger:
+        ended = ledger.connection.execute(sessions.delete()).rowcount
+        if ended:
+            ledger.append(
+                AuditEntry(at=database.clock.now(), actor=by, action="restore.sessions", target="sessions", detail={"ended": ended})
+            )
+
+
 def _erase_again(database: Database, since: datetime, by: str) -> tuple[int, int, int]:
     """What was erased before the backup was made is not in it; an account of that name that came later is somebody's own."""
+    from nightlight.adapters.vault.destroying import destroy_again
+
     lines, bad = Erasures(database.home).read()
     wanted = {line.commitment for line in lines if line.at >= since}
     again = kept = 0
@@ -141,11 +155,13 @@ def _erase_again(database: Database, since: datetime, by: str) -> tuple[int, int
         again += 1
         kept += not result.complete
     items = _forget_again(database, wanted) if wanted else 0
-    if again or items or bad:
+    evidence = destroy_again(database.vault, lines, by) if lines else 0
+    if again or items or evidence or bad:
         detail: dict[str, str | int | float | bool | None] = {
             "erased": again,
             "evidence_kept": kept,
             "bank_items": items,
+            "evidence": evidence,
             "unreadable": bad,
         }
         entry = AuditEntry(at=database.clock.now(), actor=by, action="restore.erasures", target="erasures", detail=detail)

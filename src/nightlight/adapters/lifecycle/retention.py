@@ -11,6 +11,7 @@ from msgspec import Struct
 from sqlalchemy import ColumnElement, Connection, Table, exists, or_, select, text, tuple_
 
 from nightlight.adapters.lifecycle.deletion import BATCH, clear_journal, deletable, delete_events, thorough
+from nightlight.adapters.store.cases import unended
 from nightlight.adapters.store.outbox import CANCELLED, DELIVERED
 from nightlight.adapters.store.prepared import AnySelect
 from nightlight.adapters.store.tables import (
@@ -32,7 +33,6 @@ from nightlight.adapters.store.tables import (
     summaries,
     tails,
 )
-from nightlight.core.case import CaseState
 from nightlight.core.ports import AuditEntry
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _steps(now: datetime, p: Periods) -> Iterator[Step]:
     a, o = assessments.c, outbox.c
     of_open_case = exists(
         select(cases.c.id).where(
-            cases.c.state == CaseState.OPEN.value, cases.c.subject_kind == a.subject_kind, cases.c.subject_id == a.subject_id
+            unended(), or_((cases.c.subject_kind == a.subject_kind) & (cases.c.subject_id == a.subject_id), cases.c.actor == a.actor)
         )
     )
     yield _due_events(micros(now))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from nightlight.adapters.store.banks.derived import Deriver
 from nightlight.adapters.store.banks.rows import item_commitment
 from nightlight.adapters.store.banks.verdicts import Seen
 from nightlight.adapters.store.cases import SqlCases
+from nightlight.adapters.store.desk import SqlCaseDesk, Tools
 from nightlight.adapters.store.engine import RESTORE_PENDING, Sql, make_file, make_home, reached, resolve
 from nightlight.adapters.store.exchanges import SqlExchanges
 from nightlight.adapters.store.history import SqlHistory
@@ -25,18 +27,28 @@ from nightlight.adapters.store.keys import SqlKeys
 from nightlight.adapters.store.ledger import AuditLog
 from nightlight.adapters.store.limits import SqlLimits
 from nightlight.adapters.store.migrate import require_current, upgrade
+from nightlight.adapters.store.opened import OpenedFile
 from nightlight.adapters.store.outbox import SqlOutbox
 from nightlight.adapters.store.pipeline import SqlPipelineStore
 from nightlight.adapters.store.policies import SqlPolicies
+from nightlight.adapters.store.reports import SqlReports
+from nightlight.adapters.store.reviewer_sessions import Staying
+from nightlight.adapters.store.reviewers import SqlReviewers
 from nightlight.adapters.store.self_reports import Kept, SqlSelfReports
 from nightlight.adapters.store.tables import meta
+from nightlight.adapters.store.trail import SqlTrail
+from nightlight.adapters.store.user_reports import SqlUserReports
 from nightlight.core.bank import FingerprintIndex
 from nightlight.core.clock import Clock
+from nightlight.core.desk import Rulebook, VerdictRules
 from nightlight.core.ids import Pseudonymiser
+from nightlight.core.ports import CaseOpening
 from nightlight.core.services import BankService
+from nightlight.core.vault import KeyWrapper
 
 if TYPE_CHECKING:
     from nightlight.adapters.lifecycle import Lifecycle
+    from nightlight.adapters.vault import ClockTable, SqlVault
 
 _KEY_CHECK = "key_check"
 
@@ -52,13 +64,27 @@ class Database:
         self.audit = AuditLog(sql, Chain(sealer.derive("audit-chain")), heads)
         self.pipeline = SqlPipelineStore(sql, self.audit, sealer, clock)
         self.outbox = SqlOutbox(sql, self.audit, sealer, clock)
-        self.cases = SqlCases(sql)
+        self.cases = SqlCases(sql, sealer)
         self.keys = SqlKeys(sql, self.audit, sealer, clock)
         self.policies = SqlPolicies(sql, self.audit, clock)
         self.history = SqlHistory(sql)
         self.jobs = SqlJobs(sql, sealer)
         self.exchanges = SqlExchanges(sql, self.audit, sealer, clock)
+        self.vault_keys = home / "vault-keys"
+        self.vault_wrapper: KeyWrapper | None = None
+        self.vault_clocks: ClockTable | None = None
+        self.vault_places: tuple[str, ...] = ()
         self.limits = SqlLimits(sql, self.audit, sealer, clock)
+        self.reports = SqlReports(sql, self.audit, sealer, clock, OpenedFile(home))
+        self.trail = SqlTrail(sql)
+
+    @cached_property
+    def vault(self) -> SqlVault:
+        """Set `vault_keys`, `vault_wrapper`, `vault_clocks` and `vault_places` before its first use, where they are not the default."""
+        from nightlight.adapters.vault import WRAPPING, CaseSecrets, FileWrapper, SqlVault, shipped_clocks
+
+        wrapper = self.vault_wrapper or FileWrapper(self.vault_keys / WRAPPING)
+        return SqlVault(self, CaseSecrets(self.vault_keys), wrapper, self.vault_clocks or shipped_clocks(), self.vault_places)
 
     @cached_property
     def lifecycle(self) -> Lifecycle:
@@ -81,6 +107,18 @@ class Database:
 
     def self_reports(self, banks: BankService, kept: Kept | None = None) -> SqlSelfReports:
         return SqlSelfReports(self.sql, self.audit, self.sealer, self.clock, banks, self.home, kept or Kept())
+
+    def reviewers(self, staying: Staying | None = None) -> SqlReviewers:
+        return SqlReviewers(self.sql, self.audit, self.sealer, self.clock, staying=staying)
+
+    def desk(self, book: Rulebook, policy: VerdictRules | None = None) -> SqlCaseDesk:
+        """Cases in the hands of people. `policy`: what follows from a verdict."""
+        tools = Tools(sql=self.sql, audit=self.audit, sealer=self.sealer, clock=self.clock, limits=self.limits, book=book, policy=policy)
+        return SqlCaseDesk(tools)
+
+    def user_reports(self, weigh: Callable[[CaseOpening], CaseOpening], keep: timedelta, anonymous_an_hour: int) -> SqlUserReports:
+        """`weigh`: what the review room makes of an opening."""
+        return SqlUserReports(self.sql, self.audit, self.sealer, self.clock, self.pseudonymiser, weigh, keep, anonymous_an_hour)
 
     def ping(self) -> None:
         """Raises where the database does not answer."""

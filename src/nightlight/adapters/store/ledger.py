@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,6 +21,8 @@ from nightlight.core.ports import AuditEntry
 
 ADMIN = "admin"
 """The partition of everything that people change: keys, banks, policies, limits, retention, erasure."""
+CASES = "cases"
+"""The partition of what people see of cases and do about them; targets are ids of cases."""
 
 _PAGE = 1000
 log = structlog.get_logger("nightlight.audit")
@@ -162,8 +164,8 @@ class AuditLog:
             for seq, at, actor, action, target, detail in rows
         ]
 
-    def verify(self) -> AuditResult:
-        """Walk every chain against its head. Constant memory; may run beside writers."""
+    def verify(self, watch: Callable[[Row, bytes], None] | None = None) -> AuditResult:
+        """Walk every chain against its head. Constant memory; may run beside writers. `watch` is handed each good row and its mac."""
         flaws = [
             Flaw(partition, None, f"a head did not fit the rows when writing went on and was set aside as {name}")
             for partition, names in self.heads.contested().items()
@@ -174,7 +176,7 @@ class AuditLog:
         if unreadable:
             flaws.append(Flaw("", None, "there are rows of a partition whose name is not text"))
         for partition in names:
-            good, flaw = self._verify(partition)
+            good, flaw = self._verify(partition, watch)
             rows += good
             flaws += [flaw] if flaw else []
         return AuditResult(not flaws, rows, tuple(flaws))
@@ -182,8 +184,8 @@ class AuditLog:
     def _partitions(self) -> tuple[list[str], int]:
         """Every name that rows, partitions or heads have, and how many names are no text any more."""
         with self._sql.read() as connection:
-            known = connection.execute(select(_raw(self._sql, partitions.c.name))).scalars().all()
-            told = connection.execute(select(_raw(self._sql, audit.c.partition)).distinct()).scalars().all()
+            known = connection.execute(select(as_stored(self._sql, partitions.c.name))).scalars().all()
+            told = connection.execute(select(as_stored(self._sql, audit.c.partition)).distinct()).scalars().all()
         names, unreadable = set(self.heads.partitions()), 0
         for name in {bytes(n) for n in (*known, *told)}:
             try:
@@ -192,7 +194,7 @@ class AuditLog:
                 unreadable += 1
         return sorted(names), unreadable
 
-    def _verify(self, partition: str) -> tuple[int, Flaw | None]:
+    def _verify(self, partition: str, watch: Callable[[Row, bytes], None] | None) -> tuple[int, Flaw | None]:
         try:
             head = self.heads.settled(partition)  # before the rows: a writer may add rows meanwhile, never take any
         except Tampered as error:
@@ -207,6 +209,8 @@ class AuditLog:
                 mac = self._chain.link(mac, row)
                 if bytes(stored.mac) != mac:
                     return at - 1, Flaw(partition, at, f"row {at} is not as it was written")
+                if watch is not None:
+                    watch(row, mac)
                 if head is not None and at == head.seq:
                     met = head.mac == mac
                     if not met:
@@ -247,7 +251,7 @@ class AuditLog:
             if self._sql.is_sqlite
             else literal_column("'integertexttexttext'")
         )
-        columns = [_raw(self._sql, c).label(c.name) for c in (a.actor, a.action, a.target, a.detail)]
+        columns = [as_stored(self._sql, c).label(c.name) for c in (a.actor, a.action, a.target, a.detail)]
         page = select(a.seq, a.at, *columns, a.mac, types.label("types")).where(
             a.partition == bindparam("partition"), a.seq > bindparam("after")
         )
@@ -255,7 +259,7 @@ class AuditLog:
             return connection.execute(page.order_by(a.seq).limit(_PAGE), {"partition": partition, "after": after}).all()
 
 
-def _raw(sql: Sql, column: Any) -> Any:
+def as_stored(sql: Sql, column: Any) -> Any:
     """A text as the bytes that are stored: bytes that are no longer text must be found, not break the reading."""
     return cast(column, LargeBinary) if sql.is_sqlite else func.convert_to(column, "UTF8", type_=LargeBinary)
 

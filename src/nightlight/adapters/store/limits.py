@@ -43,6 +43,15 @@ class SqlLimits:
             self._review(ledger, found, "limit.lift", by, reason, {"lifted_by": by})
         return [structs.replace(limit_of(row), lifted_by=by, reviewed=True) for row in found]
 
+    def judged(self, ledger: Ledger, account: str, until: datetime | None, by: str, case: str) -> int:
+        """Within the transaction of a verdict: lift every limit in force (`until` None), or move each end to `until`. How many."""
+        found = ledger.connection.execute(_in_force(self._clock.now()).where(limits.c.account == account)).all()
+        if until is None:
+            self._review(ledger, found, "limit.lift", by, f"case {case}", {"lifted_by": by})
+        else:
+            self._review(ledger, found, "limit.extend", by, f"case {case}", {"until": micros(until)})
+        return len(found)
+
     def extend(self, account: str, until: datetime, by: str, reason: str) -> Sequence[ContactLimit]:
         """Move the end of every limit on the account to `until`. Raises NotFound, or Invalid for a time that has passed."""
         if until <= self._clock.now():

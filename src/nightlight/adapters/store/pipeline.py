@@ -90,7 +90,7 @@ class SqlPipelineStore:
     def __init__(self, sql: Sql, audit: AuditLog, sealer: Sealer, clock: Clock) -> None:
         self._sql, self._audit, self._sealer, self._clock = sql, audit, sealer, clock
         self._writes = Writes(sql)
-        self._cases = CaseWriter(sql)
+        self._cases = CaseWriter(sql, sealer)
         c = partitions.c
         self._head = Prepared(sql, select(c.name, c.position, c.epoch).where(c.name == bindparam("name")))
         e, d = events.c, decisions.c

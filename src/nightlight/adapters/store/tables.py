@@ -134,6 +134,7 @@ states = Table(
     _time("updated_at"),
 )
 
+_RISKY = text("actor IS NOT NULL AND level <> 'none'")
 assessments = Table(
     "assessments",
     metadata,
@@ -145,6 +146,8 @@ assessments = Table(
     _id("actor", nullable=True),
     _id("protects", nullable=True),
     _blob("body"),
+    # For what else an account is suspected of: few rows, as most assessments say that there is nothing.
+    Index("ix_assessments_actor", "actor", sqlite_where=_RISKY, postgresql_where=_RISKY),
 )
 
 summaries = Table(
@@ -188,6 +191,10 @@ limits = Table(
 )
 
 _OPEN = text("state = 'open'")
+_JUDGED = text("state <> 'open'")
+_SOMEBODY = text("actor IS NOT NULL")
+_LOCKED = text("locked_by IS NOT NULL")
+_ASSIGNED = text("assigned_to IS NOT NULL")
 cases = Table(
     "cases",
     metadata,
@@ -206,8 +213,34 @@ cases = Table(
     _blob("reasons"),
     _id("actor", nullable=True),
     _id("protects", nullable=True),
-    Index("ix_cases_one_open", "subject_kind", "subject_id", "harm", unique=True, sqlite_where=_OPEN, postgresql_where=_OPEN),
-    Index("ix_cases_queue", "priority", "opened_at", sqlite_where=_OPEN, postgresql_where=_OPEN),
+    _blob("subjects"),
+    _blob("harms"),
+    # 0 urgent, 1 standard: a queue is read in the order of an index.
+    Column("lane", Integer, nullable=False),
+    _time("due_at"),
+    _time("waiting_since", nullable=True),
+    Column("locked_by", Text, nullable=True),
+    _time("locked_until", nullable=True),
+    Column("assigned_to", Text, nullable=True),
+    Column("peers", Text, nullable=False),
+    Column("opinion", Boolean, nullable=False),
+    _id("appeal", nullable=True),
+    _time("ended_at", nullable=True),
+    # Sealed, or empty: why it was declined is about people.
+    _blob("why"),
+    _blob("flags"),
+    # What openings merge by while it is open; NULL from its verdict on.
+    _id("merges_by", nullable=True),
+    Index("ix_cases_one_open", "merges_by", unique=True),
+    Index("ix_cases_queue", "queue", "lane", "due_at", "id", "locked_until", "waiting_since", sqlite_where=_OPEN, postgresql_where=_OPEN),
+    Index("ix_cases_due", "lane", "due_at", "id", "locked_until", sqlite_where=_OPEN, postgresql_where=_OPEN),
+    # Without the open ones: the planner must not take it for their queues, which it would then have to sort.
+    Index("ix_cases_state", "state", "updated_at", "id", sqlite_where=_JUDGED, postgresql_where=_JUDGED),
+    Index("ix_cases_opened_at", "opened_at"),
+    Index("ix_cases_actor", "actor", sqlite_where=_SOMEBODY, postgresql_where=_SOMEBODY),
+    Index("ix_cases_locked_by", "locked_by", sqlite_where=_LOCKED, postgresql_where=_LOCKED),
+    Index("ix_cases_assigned_to", "assigned_to", sqlite_where=_ASSIGNED, postgresql_where=_ASSIGNED),
+    Index("ix_cases_subject", "subject_kind", "subject_id"),
 )
 
 case_events = Table("case_events", metadata, _id("event_id", primary_key=True), _id("case_id", primary_key=True), sqlite_with_rowid=False)
@@ -234,6 +267,7 @@ accounts = Table("accounts", metadata, _id("pseudonym", primary_key=True), _blob
 
 # -- people and their changes ------------------------------------------------------------------------------------------------------
 
+_CASES = text("partition = 'cases'")
 audit = Table(
     "audit",
     metadata,
@@ -246,6 +280,7 @@ audit = Table(
     # The very bytes that were authenticated: a JSON type would be free to rewrite them.
     Column("detail", Text, nullable=False),
     _blob("mac"),
+    Index("ix_audit_cases", "target", sqlite_where=_CASES, postgresql_where=_CASES),
     sqlite_with_rowid=False,
 )
 
@@ -478,3 +513,6 @@ self_reports = Table(
 )
 
 meta = Table("meta", metadata, Column("name", Text, primary_key=True, nullable=False), Column("value", Text, nullable=False))
+
+# Tables of parts that have a module of their own: whoever reads `metadata` from here has them all.
+from nightlight.adapters.store import case_tables as _case_tables  # noqa: E402, F401

@@ -14,6 +14,7 @@ from nightlight.app.cli import (
     audit,
     bank,
     bench,
+    casework,
     database,
     demo,
     evaluate,
@@ -23,10 +24,15 @@ from nightlight.app.cli import (
     media,
     people,
     policy,
+    report_validate,
+    reports,
+    reviewers,
     screen,
     self_reports,
     serve,
+    sim,
     train,
+    vault,
 )
 from nightlight.app.cli.common import Exit, exit_code
 from nightlight.core.errors import NightlightError
@@ -51,7 +57,7 @@ app.add_typer(policy.app, name="policy")
 app.add_typer(keys.app, name="keys")
 app.add_typer(people.limits, name="limits")
 app.add_typer(people.outbox, name="outbox")
-app.add_typer(people.cases, name="cases")
+app.add_typer(casework.app, name="cases")
 app.command("messages")(people.messages)
 app.command("detectors")(evaluate.detectors)
 app.command("migrate")(database.migrate)
@@ -65,6 +71,11 @@ app.add_typer(self_reports.app, name="self-reports")
 app.add_typer(evaluate.app, name="evaluate")
 app.command("train")(train.train)
 app.add_typer(bench.app, name="bench")
+app.add_typer(vault.app, name="vault")
+reports.app.command("validate")(report_validate.validate)
+app.add_typer(reports.app, name="report")
+app.add_typer(sim.app, name="sim")
+app.add_typer(reviewers.app, name="people")
 
 
 def _version(wanted: bool) -> None:

@@ -49,7 +49,8 @@ def restore(
 
     home = home_folder()
     remembers = (home / ERASURES).exists()
-    put_back(source, home, url=load(home).database, force=force)
+    settings = load(home)
+    put_back(source, home, url=settings.database, force=force, vault_keys=home / settings.vault.keys)
     typer.echo(f"Restored into {home}.")
     _settle_restore(home)
     if not remembers:

@@ -34,6 +34,7 @@ def demo(
     screen = _Screen(quiet=as_json, once=once)
     with tempfile.TemporaryDirectory(prefix="nightlight-demo-", ignore_cleanup_errors=True) as temporary:
         home = keep or Path(temporary)
+        _service(home)
         with bootstrap(home) as nightlight:
             try:
                 tally = play(
@@ -57,6 +58,25 @@ def demo(
         typer.echo(f"The database is in {keep}: try NIGHTLIGHT_HOME={keep} nightlight cases", err=as_json)
     if once and tally.errors:  # who presses Ctrl-C cuts off what was under way
         raise typer.Exit(Exit.FOUND)
+
+
+_SERVICE = """# Written by `nightlight demo`: what a report says about the invented game.
+[service]
+name = "Lanternfall"
+company = "Lanternfall Games (invented)"
+template = "Lanternfall is an invented online game. Nothing that it reports happened."
+legal_url = "https://lanternfall.example/legal"
+reporter = { first_name = "Rin", last_name = "Sato", email = "safety@lanternfall.example" }
+"""
+
+
+def _service(home: Path) -> None:
+    """So that reports of the demo's cases can be drafted and exported from a folder that is kept."""
+    from nightlight.app.settings import FILE
+
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not (home / FILE).exists():
+        (home / FILE).write_text(_SERVICE, encoding="utf-8")
 
 
 def summary(tally: Tally) -> dict[str, Any]:

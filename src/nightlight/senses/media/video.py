@@ -118,6 +118,20 @@ def watch(data: bytes, kind: str, limits: MediaLimits) -> Watched:
     return Watched(frames=tuple(frames), width=width, height=height, left_out=why)
 
 
+def first_frame(data: bytes, kind: str, limits: MediaLimits) -> NDArray[np.uint8]:
+    """The first frame that can be decoded, upright RGB. Raises as `watch`."""
+    with _opened(data, kind) as container:
+        stream = _stream(container, limits)
+        shown, keys, last = _index(container, stream)
+        base = Fraction(stream.time_base or 1)
+    if not shown or not keys:
+        raise Unreadable("the video has no frames")
+    with _opened(data, kind) as container:
+        for _, picture in _decoded(container, _stream(container, limits), plan(shown, keys, last, max(1, int(MAX_GAP_S / base)))):
+            return picture
+    raise Unreadable("none of the video's frames could be decoded")
+
+
 def gaps(shown: list[int], seen: list[int], gap: int) -> list[tuple[int, int]]:
     """Where more than `gap` ticks lie between two frames that were looked at, though the video has frames between: those two times.
 

@@ -27,6 +27,8 @@ class Request(Struct, frozen=True):
     thorough: bool
     crops: bool = False
     """Only fingerprints of parts of the picture, in `Looked.fingerprints`."""
+    render: str = ""
+    """`blurred` or `clear`: the answer is a `rendition.Rendered`."""
 
 
 class Ready(Struct, frozen=True):
@@ -37,6 +39,7 @@ def serve(source: int, sink: int, confinement: Confinement) -> None:
     """Answer requests from one file descriptor on another until the first ends."""
     from nightlight.senses.media.crops import derived_crops
     from nightlight.senses.media.look import Looked, look
+    from nightlight.senses.media.rendition import render
 
     while (head := _take(source)) is not None:
         data = _take(source)
@@ -44,7 +47,9 @@ def serve(source: int, sink: int, confinement: Confinement) -> None:
             return
         request = msgspec.msgpack.decode(head, type=Request)
         allow_cpu(confinement.video_cpu_s if is_video(media_type(data)) else confinement.cpu_s)
-        if request.crops:
+        if request.render:
+            _put(sink, msgspec.msgpack.encode(render(data, request.limits, blurred=request.render != "clear")))
+        elif request.crops:
             _put(sink, msgspec.msgpack.encode(Looked(fingerprints=derived_crops(data, request.limits))))
         else:
             _put(sink, msgspec.msgpack.encode(look(data, request.limits, thorough=request.thorough)))
@@ -77,8 +82,10 @@ def main(arguments: Sequence[str]) -> None:
     confinement = msgspec.json.decode(arguments[0], type=Confinement)
     from nightlight.senses.media.crops import plain_hashes
     from nightlight.senses.media.look import warm_up
+    from nightlight.senses.media.rendition import png, render
 
     warm_up()
+    render(png(bytes(64 * 64), 64, 64), MediaLimits(), blurred=True)
     plain_hashes()
     allow_cpu(confinement.cpu_s)
     enforced = confine(confinement)

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from typing import TypeVar
 
 import msgspec
 
@@ -22,6 +23,7 @@ from nightlight.senses.media.containers import is_video, media_type
 from nightlight.senses.media.crops import MOST
 from nightlight.senses.media.limits import DEFAULT_LIMITS, MediaLimits
 from nightlight.senses.media.look import Looked
+from nightlight.senses.media.rendition import Rendered, checked
 from nightlight.senses.media.screen import ScreenedMedia, identify, with_look
 from nightlight.senses.media.worker import LENGTH, MAX_ANSWER, Ready, Request
 
@@ -35,6 +37,8 @@ _PASSED_ON = ("HOME", "LANG", "PATH", "NUMBA_CACHE_DIR", "XDG_CACHE_HOME", "TMPD
 
 available = hasattr(os, "posix_spawn")
 """False on Windows, which has neither this way to start a process nor these limits."""
+
+Answer = TypeVar("Answer", Looked, Rendered)
 
 
 class Ended(Exception):
@@ -74,6 +78,11 @@ class Decoders:
         kept = [f for f in looked.fingerprints if f.kind is FingerprintKind.PDQ and len(f.value) == f.kind.hex_digits]
         return tuple(f for f in kept if f.variant is Variant.INNER and f.quality is not None)[:MOST]
 
+    def render(self, data: bytes, *, blurred: bool) -> Rendered:
+        """As `rendition.render`, checked. Never raises on account of the bytes. RuntimeError once closed."""
+        request = Request(self._limits, thorough=False, render="blurred" if blurred else "clear")
+        return checked(self._asked(data, request, [identify(b"")], Rendered))
+
     def warm_up(self) -> None:
         """Start every process now."""
         slots = [self._take() for _ in range(self._count)]
@@ -101,19 +110,22 @@ class Decoders:
             return tuple(process.pid for process in self._idle if process is not None)
 
     def _look(self, data: bytes, request: Request, hashed: list[ScreenedMedia]) -> Looked:
+        return self._asked(data, request, hashed, Looked)
+
+    def _asked(self, data: bytes, request: Request, hashed: list[ScreenedMedia], answer: type[Answer]) -> Answer:
         why = ""
         for _ in range(TRIES):
             slot = self._take()
             process, keep = None, None
             try:
                 process = slot if slot is not None and slot.alive else self._replacing(slot)
-                looked = process.ask(request, data, self._deadline(data), hashed)
+                looked = process.ask(request, data, self._deadline(data), hashed, answer)
                 keep = process if process.asked < FILES_A_PROCESS else None
                 return looked
             except Ended as error:
                 self.replaced += 1
                 if error.signal == signal.SIGXCPU:
-                    return Looked(unreadable="takes more processor time than a decoder may take")
+                    return answer(unreadable="takes more processor time than a decoder may take")
                 why = f"its decoder crashed twice ({_name(error.signal)})"
             except TooSlow:
                 self.replaced += 1
@@ -125,7 +137,7 @@ class Decoders:
                 if process is not None and keep is None:
                     process.end()
                 self._give(keep)
-        return Looked(unreadable=why)
+        return answer(unreadable=why)
 
     def _deadline(self, data: bytes) -> float:
         c = self._confinement
@@ -211,7 +223,7 @@ class _Process:
         except (Ended, TooSlow) as error:
             raise RuntimeError(f"no decoding process could be started: {type(error).__name__}") from None
 
-    def ask(self, request: Request, data: bytes, deadline: float, hashed: list[ScreenedMedia]) -> Looked:
+    def ask(self, request: Request, data: bytes, deadline: float, hashed: list[ScreenedMedia], answer: type[Answer]) -> Answer:
         """Raises Ended, TooSlow or DecodeError. Hashes the bytes while the other process decodes them."""
         self.asked += 1
         head = msgspec.msgpack.encode(request)
@@ -219,7 +231,7 @@ class _Process:
             self._send(part, deadline)
         if not hashed:
             hashed.append(identify(data))
-        return msgspec.msgpack.decode(self._receive(deadline), type=Looked)
+        return msgspec.msgpack.decode(self._receive(deadline), type=answer)
 
     def end(self) -> None:
         for descriptor in (self._to, self._from):

@@ -9,11 +9,12 @@ from litestar import Litestar, Response, Router
 from litestar.datastructures import State
 
 from nightlight.core.services import Services
-from nightlight.web.api import bank_review, banks, events, exchanges, media, messages, operations, self_reports
+from nightlight.web.api import bank_review, banks, events, exchanges, identities, media, messages, operations, self_reports, user_reports
 from nightlight.web.api.index import INDEX_ROUTES
 from nightlight.web.api.openapi import document
 from nightlight.web.bodies import Req
 from nightlight.web.config import WebConfig
+from nightlight.web.console.routes import console_router
 from nightlight.web.family.protect import PROTECT_ROUTES
 from nightlight.web.guards import add_headers, api_guard, page_guard
 from nightlight.web.hands import Hands
@@ -61,6 +62,8 @@ def create_app(services: Services, config: WebConfig | None = None) -> Litestar:
             operations.list_dead_letters,
             operations.replay_dead_letters,
             *self_reports.ROUTES,
+            *identities.ROUTES,
+            *user_reports.ROUTES,
         ],
     )
     described = b""
@@ -73,7 +76,7 @@ def create_app(services: Services, config: WebConfig | None = None) -> Litestar:
 
     pages = Router("/", guards=[page_guard], route_handlers=[openapi_document, *HEALTH_ROUTES, *LIVE_ROUTES, *PROTECT_ROUTES])
     app = Litestar(
-        route_handlers=[api, pages],
+        route_handlers=[api, pages, *([console_router()] if services.reviewers is not None else [])],
         state=State({"hands": Hands(services, config)}),
         exception_handlers={Exception: respond},
         before_send=[add_headers],

@@ -295,6 +295,11 @@ class ReplayAnswer(Struct, frozen=True):
     results: tuple[Annotated[Any, or_problem("Replayed")], ...]
 
 
+class AskedReport(Body, frozen=True, kw_only=True):
+    code: Annotated[str, Meta(min_length=1, max_length=100)]
+    """As it was given out, however it was typed."""
+
+
 def answer_for(caller: Caller, answer: Answer) -> EventAnswer:
     """An answer as far as this caller may know it."""
     decision = answer.decision if Scope.SAFETY_READ in caller.scopes else None

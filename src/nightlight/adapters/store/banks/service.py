@@ -320,6 +320,31 @@ class SqlBanks:
             clear_journal(self._sql)
         self.refresh()
 
+    def withdraw_from(self, case: str, by: str) -> int:
+        """Forget every item whose source begins with `case:` and that id, with what was derived from it; how many. Not in negative
+        banks: an item of theirs says that a picture is harmless, which an overturned verdict confirms."""
+        from nightlight.adapters.lifecycle.deletion import clear_journal, thorough
+
+        done, now = 0, self._clock.now()
+        for bank in [bank.name for bank in self.banks() if bank.kind is not BankKind.NEGATIVE]:
+            i = bank_items.c
+            of_case = select(i.id).where(i.bank == bank, i.source.startswith(f"case:{case}", autoescape=True), i.derived_from.is_(None))
+            with self._sql.read() as connection:
+                if connection.execute(of_case.limit(1)).first() is None:
+                    continue
+            with changing(self._audit, bank, now, by) as change:
+                items = list(change.connection.execute(of_case).scalars())
+                these = [*items, *change.parts_of(items)]
+                self._on_forget(bank, these)
+                with thorough(change.connection):
+                    change.remove(these, forget=True)
+                change.record("bank.withdraw", bank, {"case": case, "items": len(items)})
+                done += len(items)
+        if done:
+            clear_journal(self._sql)
+            self.refresh()
+        return done
+
     def approve(self, bank: str, item: str, by: str, *, lead: bool = False) -> BankItem:
         """Raises NotFound; Denied where `by` proposed it; Conflict where there is nothing to approve."""
         with changing(self._audit, bank, now := self._clock.now(), by) as change:

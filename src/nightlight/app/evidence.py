@@ -1,0 +1,36 @@
+"""Uploads whose decision opened a case go into the vault by their bytes: they are at hand now and never again."""
+
+from __future__ import annotations
+
+import structlog
+from sqlalchemy import select
+
+from nightlight.adapters.store import Database
+from nightlight.adapters.store.tables import case_events
+from nightlight.adapters.vault import SqlVault
+from nightlight.core.errors import Conflict
+from nightlight.core.vault import ItemKind, NewItem
+
+log = structlog.get_logger("nightlight.vault")
+
+
+class Evidence:
+    """Fills `media_lane.Keeper`."""
+
+    def __init__(self, database: Database, vault: SqlVault) -> None:
+        self._database, self._vault = database, vault
+
+    def keep(self, event_id: str, data: bytes, media_type: str | None) -> int:
+        """In every case that the event is linked to. One that was destroyed takes nothing more."""
+        linked = select(case_events.c.case_id).where(case_events.c.event_id == event_id).order_by(case_events.c.case_id)
+        with self._database.sql.read() as connection:
+            cases = connection.execute(linked).scalars().all()
+        done = 0
+        for case in cases:
+            item = NewItem(kind=ItemKind.MEDIA, event=event_id, media_type=media_type)
+            try:
+                self._vault.keep(case, item, data, "system")
+                done += 1
+            except Conflict:
+                log.info("vault.not_kept", case=case)
+        return done

@@ -1,0 +1,27 @@
+"""All routes of the console, behind its guard."""
+
+from __future__ import annotations
+
+from litestar import Router
+
+from nightlight.web.console import approvals, case, people, records, reports, reveal, signing, work
+from nightlight.web.console.access import console_guard
+from nightlight.web.console.render import respond
+
+
+def console_router() -> Router:
+    return Router(
+        "/console",
+        guards=[console_guard],
+        route_handlers=[
+            *signing.ROUTES,
+            *work.ROUTES,
+            *case.ROUTES,
+            *approvals.ROUTES,
+            *people.ROUTES,
+            *records.ROUTES,
+            *reports.ROUTES,
+            *reveal.ROUTES,
+        ],
+        exception_handlers={Exception: respond},
+    )
