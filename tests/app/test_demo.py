@@ -92,6 +92,7 @@ def test_ctrl_c_ends_it_cleanly(tmp_path: Path) -> None:
     running = demo("--keep", str(tmp_path / "kept"))
     assert running.stdout is not None
     assert "http://" in running.stdout.readline()
+    assert "/console/enrol" in running.stdout.readline()
     time.sleep(2)
     running.send_signal(signal.SIGINT)
     out, err = running.communicate(timeout=30)

@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from nightlight.app.cli.common import Exit, Json, emit
+from nightlight.core.errors import Conflict
+from nightlight.core.staff import Role
 
 if TYPE_CHECKING:
+    from nightlight.app.bootstrap import Nightlight
     from nightlight.app.demo.run import Story, Tally
 
 
@@ -36,6 +39,7 @@ def demo(
         home = keep or Path(temporary)
         _service(home)
         with bootstrap(home) as nightlight:
+            screen.code = None if once else _invited(nightlight)
             try:
                 tally = play(
                     nightlight,
@@ -77,6 +81,14 @@ def _service(home: Path) -> None:
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not (home / FILE).exists():
         (home / FILE).write_text(_SERVICE, encoding="utf-8")
+
+
+def _invited(nightlight: Nightlight) -> str | None:
+    """The code with which whoever watches makes themselves a lead of the console; None where a kept database has one already."""
+    try:
+        return nightlight.reviewers.add("lead", "Lead of the demo", Role.LEAD, "cli:demo")[1]
+    except Conflict:
+        return None
 
 
 def summary(tally: Tally) -> dict[str, Any]:
@@ -128,10 +140,13 @@ class _Screen:
 
     def __init__(self, *, quiet: bool, once: bool) -> None:
         self._quiet, self._once = quiet, once
+        self.code: str | None = None
         self._end: Callable[[], None] = lambda: None
 
     def show(self, address: str, tally: Tally) -> None:
         typer.echo(f"Nightlight is serving on {address}  (live page: {address}/)", err=self._quiet)
+        if self.code is not None:
+            typer.echo(f"Judge its cases in the console: {address}/console/enrol, as `lead`, with the code {self.code}", err=self._quiet)
         sys.stdout.flush()
         if self._quiet or not sys.stdout.isatty():
             return
