@@ -44,13 +44,14 @@ class Postgres:
     bin: Path
     port: int
 
-    def create(self) -> str:
-        """A fresh, empty database; its URL."""
+    def create(self, like: str | None = None) -> str:
+        """A fresh database, empty or a copy of the one at `like`, which nobody may have open; its URL."""
         import psycopg
 
         name = f"test_{uuid4().hex}"
+        template = "" if like is None else f' TEMPLATE "{like.rpartition("/")[2]}"'
         with psycopg.connect(host="127.0.0.1", port=self.port, user="nightlight", dbname="postgres", autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}"'.encode())
+            connection.execute(f'CREATE DATABASE "{name}"{template}'.encode())
         return f"postgresql://nightlight@127.0.0.1:{self.port}/{name}"
 
     def drop(self, url: str) -> None:
@@ -84,14 +85,44 @@ def postgres() -> Iterator[Postgres]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+# A copy of a database that is up to date costs a fraction of every step of the schema anew, for each of some hundred tests.
+
+
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite file with every table and no row."""
+    path = tmp_path_factory.mktemp("migrated") / "nightlight.db"
+    path.touch(mode=0o600)
+    _migrate(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def migrated_url(postgres: Postgres) -> str:
+    """A PostgreSQL database with every table and no row, to be copied."""
+    url = postgres.create()
+    _migrate(url)
+    return url
+
+
+def _migrate(url: str) -> None:
+    from nightlight.adapters.store.engine import Sql, resolve
+    from nightlight.adapters.store.migrate import upgrade
+
+    sql = Sql(resolve(url, Path()))
+    assert upgrade(sql)
+    sql.close()
+
+
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
 def store_url(request: pytest.FixtureRequest) -> Iterator[str | None]:
-    """What `open_database` takes, for each database in turn; None is the embedded SQLite file in `home`."""
+    """What `open_database` takes, for each database in turn; None is the embedded SQLite file in `home`. Empty, but for tests that ask
+    for `database`."""
     if request.param == "sqlite":
         yield None
         return
     server: Postgres = request.getfixturevalue("postgres")
-    url = server.create()
+    url = server.create(request.getfixturevalue("migrated_url") if "database" in request.fixturenames else None)
     yield url
     server.drop(url)
 

@@ -121,6 +121,8 @@ def read(raw: bytes, public_key: str | None = None) -> Checkpoint:
         raise Invalid("this is no checkpoint of an audit", field="checkpoint") from None
     if found.format != FORMAT:
         raise Invalid("this checkpoint is of a format that is not known here", field="checkpoint")
+    if (key.hex(), signature.hex()) != (found.public_key, found.signature):
+        raise Tampered("the checkpoint is not as it was written")  # capitals or blanks, which no checkpoint of ours has
     if public_key is not None and not hmac.compare_digest(public_key.strip().lower().encode(), found.public_key.encode()):
         raise Tampered("the checkpoint was signed with another key than the one given")
     try:
