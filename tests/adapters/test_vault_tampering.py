@@ -67,9 +67,20 @@ def put(database: Database, table: str, at: int, column: str, value: Any, *, as_
         connection.execute(text(f"UPDATE {table} SET {column} = {place} WHERE rowid = :at"), {"v": value, "at": at})
 
 
-@settings(max_examples=120)
+@settings(max_examples=30)
 @given(table=st.sampled_from(sorted(TABLES)), data=st.data())
 def test_any_bit_of_any_column_of_any_row(sealed: Database, table: str, data: st.DataObject) -> None:
+    flipped(sealed, table, data)
+
+
+@pytest.mark.long
+@settings(max_examples=400)
+@given(table=st.sampled_from(sorted(TABLES)), data=st.data())
+def test_any_bit_of_any_column_of_any_row_at_length(sealed: Database, table: str, data: st.DataObject) -> None:
+    flipped(sealed, table, data)
+
+
+def flipped(sealed: Database, table: str, data: st.DataObject) -> None:
     row = data.draw(st.sampled_from(rows_of(sealed, table)))
     column = data.draw(st.sampled_from([c.name for c in TABLES[table].columns if row[c.name] is not None]))
     value = row[column]
