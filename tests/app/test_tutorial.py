@@ -35,7 +35,7 @@ def levels(engine: Library, lines: list[str]) -> list[Level]:
 
 
 def test_the_level_rises_over_the_lines_and_the_reasons_are_given(engine: Library) -> None:
-    assert levels(engine, talk()) == [Level.NONE, Level.NONE, Level.LOW, Level.HIGH]
+    assert levels(engine, talk()) == [Level.NONE, Level.NONE, Level.ELEVATED, Level.HIGH]
     last = engine.screen(talk()[-1]).decision
     assert Harm.GROOMING in last.harms
     assert len(last.reasons) >= 2

@@ -14,8 +14,9 @@ from nightlight.kit.corpus import load, to_events
 ROOT = Path(__file__).parents[2]
 HELDOUT = ROOT / "benchmarks" / "heldout"
 TRAINING = ROOT / "training"
-KNOWN = {"benign-trash-talk-en-02"}
-"""False alarms that stand: two friends, 45 and 47, of whom one jokes "I know where you live". Another one is looked at before it ships."""
+KNOWN = {"benign-trash-talk-en-02", "games-053"}
+"""False alarms that stand: two friends, 45 and 47, of whom one jokes "I know where you live"; and a child who tells a friend what somebody
+demanded from the friend's stolen account. Another one is looked at before it ships."""
 
 
 def lines() -> dict[str, list[dict[str, str]]]:
