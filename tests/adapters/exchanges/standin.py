@@ -91,7 +91,7 @@ class StandIn:
         self.before(asked)
         fault = self.faults.popleft() if self.faults else ""
         if fault == "timeout":
-            self.let_go.wait(0.6)
+            self.let_go.wait(1.8)
         if fault in ("timeout", "close"):
             handler.close_connection = True
             return
