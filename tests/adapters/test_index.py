@@ -198,6 +198,7 @@ def test_an_item_needs_its_bank(index: FingerprintIndex) -> None:
     assert index.search([sha256(1)]) == []
 
 
+@pytest.mark.no_cover
 def test_more_hits_than_expected_are_all_returned(index: FingerprintIndex) -> None:
     index.put_bank(Bank(name="own"))
     for n in range(700):
@@ -207,6 +208,7 @@ def test_more_hits_than_expected_are_all_returned(index: FingerprintIndex) -> No
     assert [m.distance for m in found] == sorted(n % 32 for n in range(700))
 
 
+@pytest.mark.no_cover
 @pytest.mark.skipif(not REFERENCE.is_dir(), reason="the reference hashes are not beside this checkout")
 def test_needles_in_the_reference_haystack(index: FingerprintIndex) -> None:
     needles, hay = ((REFERENCE / name).read_text().split() for name in ("needles.txt", "haystack.txt"))

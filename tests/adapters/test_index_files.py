@@ -400,6 +400,7 @@ def test_a_load_of_bad_items_changes_nothing(tmp_path: Path) -> None:
     assert answers(index) == wanted
 
 
+@pytest.mark.no_cover
 def test_searches_in_threads_while_all_is_merged_again_and_again(tmp_path: Path) -> None:
     index = filled(tmp_path, 2_000)
     always = [number((1 << 128) - 1), Fingerprint(FingerprintKind.MD5, "f" * 32)]

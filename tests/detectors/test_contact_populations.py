@@ -10,6 +10,7 @@ from benchmarks.contact import BENIGN, approacher, lines, measured
 from nightlight.core.event import ContactRequest, Gift, Message
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("name", BENIGN)
 def test_no_benign_kind_of_account_becomes_a_case(name: str) -> None:
     row = measured(name, BENIGN[name], 12, seed=3)
@@ -20,6 +21,7 @@ def test_no_benign_kind_of_account_becomes_a_case(name: str) -> None:
     assert row.events > 12 * 20, "a life in which something happens"
 
 
+@pytest.mark.no_cover
 def test_most_who_go_from_child_to_child_are_seen() -> None:
     row = measured("approacher", approacher, 40, seed=3)
     assert row.reached[1] >= 34

@@ -243,6 +243,7 @@ def test_intervals_against_resampling_by_hand(sources: dict[str, list[slow.Row]]
         assert result.pooled.intervals[figure] == pytest.approx(tuple(np.percentile(values, [2.5, 97.5])), rel=1e-9, abs=1e-12)
 
 
+@pytest.mark.no_cover
 def test_intervals_hold_the_truth_about_as_often_as_they_say() -> None:
     random = np.random.default_rng(7)
     held = 0

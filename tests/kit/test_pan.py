@@ -134,6 +134,7 @@ def test_a_deep_tree_is_no_trouble(tmp_path: Path) -> None:
     assert isinstance(one, Conversation)
 
 
+@pytest.mark.no_cover
 def test_one_conversation_is_held_at_a_time(tmp_path: Path) -> None:
     path = save(tmp_path / "c.xml.gz", "<conversations>" + wrapped(*[SAID] * 50) * 1_000 + "</conversations>")
     tracemalloc.start()
