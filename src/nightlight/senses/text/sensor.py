@@ -100,9 +100,11 @@ class TextSensor:
             own = [*tokens(folded), Token(SHORT, folded.rindex("?"), folded.rindex("?") + 1)]
             reading.add(self._lexicon.find([token.word for token in own]), own)
         masked = MASKED.search(folded) is not None or _has_letter_run(joined)
+        plain: list[Token] | None = None
         if masked:
-            self._read_masked(reading, earlier, joined)
-        learned, hint = self._learned(self._heads, text, folded, here) if self._heads is not None and here else ([], 0.0)
+            plain = self._unmask.tokens(folded)
+            self._read_masked(reading, earlier, joined, plain)
+        learned, hint = self._learned(self._heads, text, folded, here, plain) if self._heads is not None and here else ([], 0.0)
         if self._heads is not None and earlier and 0 < len(here) <= CONTINUES:
             learned += self._continued(self._heads, earlier, here, learned)
         sexual = cue_of(self._sexual, text, folded, here, masked) if self._sexual else None
@@ -116,11 +118,11 @@ class TextSensor:
             tail=_tail(joined),
         )
 
-    def _learned(self, heads: Heads, text: str, folded: str, here: list[str]) -> tuple[list[Cue], float]:
-        """What the cheap heads see, and how near the nearest comes."""
+    def _learned(self, heads: Heads, text: str, folded: str, here: list[str], plain: list[Token] | None = None) -> tuple[list[Cue], float]:
+        """What the cheap heads see, and how near the nearest comes. `plain`: see `_undone`."""
         meaning, out, hint = default_meaning(), list[Cue](), 0.0
         factors: dict[str, float] | None = None
-        for piece in pieces(text, folded, here, lambda: self._unmask):
+        for piece in pieces(text, folded, here, lambda: self._unmask, plain):
             logits = heads.light_logits(piece.words, meaning.static(meaning.tokens_of(piece.words)))
             hint = max(hint, heads.hint(logits))
             strengths = heads.light(logits)
@@ -151,11 +153,11 @@ class TextSensor:
         meaning = default_meaning()
         return heads.light_logits(found, meaning.static(meaning.tokens_of(found)))
 
-    def _read_masked(self, reading: _Reading, earlier: list[str], joined: list[str]) -> None:
+    def _read_masked(self, reading: _Reading, earlier: list[str], joined: list[str], plain: list[Token]) -> None:
         """Search again with disguised words replaced, where that changes anything. Earlier words have the place (-1, -1)."""
         unmask = self._unmask
         before = [Token(unmask.word(word) or word, -1, -1) for word in earlier]
-        found = _undone(unmask, reading.folded, joined, before)
+        found = _undone(unmask, reading.folded, joined, before, plain)
         unmasked = [token.word for token in found]
         if unmasked != joined:
             boundary = next((i for i, token in enumerate(found) if token.end >= 0), len(found))
@@ -216,11 +218,11 @@ class Piece(Struct, frozen=True):
     """Characters of the original text."""
 
 
-def pieces(text: str, folded: str, here: list[str], unmask: Callable[[], Unmasker]) -> list[Piece]:
-    """In order; at least one where there is a word."""
+def pieces(text: str, folded: str, here: list[str], unmask: Callable[[], Unmasker], plain: list[Token] | None = None) -> list[Piece]:
+    """In order; at least one where there is a word. `plain`: see `_undone`."""
     found = tokens(folded)
     if MASKED.search(folded) is not None or _has_letter_run(here):
-        undone = _undone(unmask(), folded, here)
+        undone = _undone(unmask(), folded, here, (), plain)
         if [token.word for token in undone] != here:
             places = origins(text)
             return [
@@ -239,9 +241,11 @@ def pieces(text: str, folded: str, here: list[str], unmask: Callable[[], Unmaske
     return [Piece(here[start:end], text[span[0] : span[1]], span) for (start, end), span in zip(cut, spans, strict=True)]
 
 
-def _undone(unmask: Unmasker, folded: str, here: list[str], before: Sequence[Token] = ()) -> list[Token]:
-    """The words of a text with every disguise undone, after those of earlier messages."""
-    found = unmask.join_letters([*before, *unmask.tokens(folded)])
+def _undone(
+    unmask: Unmasker, folded: str, here: list[str], before: Sequence[Token] = (), plain: Sequence[Token] | None = None
+) -> list[Token]:
+    """The words of a text with every disguise undone, after those of earlier messages. `plain`: `unmask.tokens(folded)`, if at hand."""
+    found = unmask.join_letters([*before, *(plain if plain is not None else unmask.tokens(folded))])
     if not SPEAKS.search(folded):
         return found
     # Things are named, and numbers read, in the language of the words about them.

@@ -231,6 +231,8 @@ class Unmasker:
 
     def join_letters(self, found: Sequence[Token]) -> list[Token]:
         """Runs of single letters read as words: "s e c r e t". A run that is not all words is left as it is."""
+        if sum(len(token.word) == 1 for token in found) < SHORTEST_RUN:
+            return list(found)
         joined: list[Token] = []
         i = 0
         while i < len(found):
