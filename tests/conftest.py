@@ -26,7 +26,7 @@ REQUIRE_SERVERS = os.environ.get("NIGHTLIGHT_REQUIRE_SERVERS") == "1"
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Coverage is counted by examples. A property's thousand repetitions reach what its examples reach, at twice the time."""
     for item in items:
-        if item.get_closest_marker("hypothesis") or item.name == "test_laws":
+        if item.get_closest_marker("hypothesis") or item.name.startswith(("test_laws", "test_the_app_is_as_described")):
             item.add_marker(pytest.mark.no_cover)
 
 
