@@ -17,7 +17,7 @@ PYTEST_ARGS ?=
 export COVERAGE_FILE := .cache/coverage/data
 
 .DEFAULT_GOAL := help
-.PHONY: help deps setup oracles peers sentinel run test test-all lint format types walls unit bench lock clean
+.PHONY: help deps setup oracles peers sentinel run test test-all lint format types walls unit bench shots lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -105,6 +105,9 @@ lock: ## remake the lock files from pyproject.toml
 	@printf 'setuptools\nwheel\ncython\n' | $(UV_COMPILE) - --group oracles -c requirements.lock -o requirements-oracles.lock
 	@printf 'setuptools\nwheel\ncython\n' | $(UV_COMPILE) - --group peers -c requirements.lock -o requirements-peers.lock
 	@printf 'setuptools\nwheel\n' | $(UV_COMPILE) - --group sentinel -c requirements.lock -o requirements-sentinel.lock
+
+shots: setup ## the pictures of the console in docs/images, taken anew by the test that walks through it
+	@NIGHTLIGHT_DOC_SHOTS=docs/images $(BIN)/python -m pytest -q -n0 --no-cov "tests/web/test_console_day.py::test_a_reviewers_whole_day[Mouse]"
 
 clean: ## remove everything that was generated, the environment too
 	@rm -rf $(VENV) .cache .mypy_cache .ruff_cache .hypothesis build dist

@@ -62,6 +62,27 @@ def test_a_queue_is_paged_through_in_order_and_each_case_comes_once(work: Casewo
     assert count == 12
 
 
+def test_queues_are_named_once_and_days_are_counted(work: Casework) -> None:
+    assert list(work.desk.queues(ANA)) == [] and [d.opened for d in work.desk.trend(ANA, 2)] == [0, 0]
+    for n in range(3):
+        work.open(f"e{n}", actor=f"a{n}")
+    moved = work.open("e9", actor="z")
+    work.desk.move(ANA, moved.id, "a-queue", "of that kind")
+    work.clock.advance(timedelta(days=1))
+    ended = work.open("e10", actor="y")
+    work.judged(ended.id, ANA, NO)
+    named = list(work.desk.queues(AUDITOR))
+    assert named == sorted({c.queue for c in work.desk.queue(ANA).cases}) and "a-queue" in named and len(named) == 2
+    with pytest.raises(Denied):
+        work.desk.queues(ADMIN)
+    days = work.desk.trend(ANA, 3)
+    assert [(d.day, d.opened, d.declined, d.filed) for d in days] == [
+        (f"{START - timedelta(days=1):%Y-%m-%d}", 0, 0, 0),
+        (f"{START:%Y-%m-%d}", 4, 0, 0),
+        (f"{START + timedelta(days=1):%Y-%m-%d}", 1, 1, 0),
+    ]
+
+
 def test_the_next_case_is_the_most_urgent_that_nobody_has(work: Casework) -> None:
     slow, quick = work.open("e1", actor="a", priority=9), work.open("e2", actor="b", harm=Harm.SEXTORTION)
     mine = work.open("e3", actor="c", priority=9)

@@ -189,6 +189,9 @@ def test_nothing_of_it_lies_in_clear_and_it_goes_when_its_time_is_over(work: Cas
     work.clock.advance(timedelta(days=31))
     assert reports.expire(work.clock.now()) == 0, "a person has still to answer it"
     work.judged(case.id, ANA, NO)
+    asked = work.database.requests.preserve("cli:lea", case=case.id, authority="HC", reference="1")
+    assert reports.expire(work.clock.now()) == 0, "an authority asked to preserve it"
+    work.database.requests.release(asked.id, "cli:lea", "withdrawn")
     assert reports.expire(work.clock.now()) == 1
     with pytest.raises(NotFound):
         reports.told(received.code)

@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
+from nightlight.app.bench import console
 from nightlight.app.bench.peer import peer_pdq
 from nightlight.app.bench.pictures import encoded, invented
 from nightlight.app.bench.robust import CHANGES, UNRELATED, _PeerBank
+from nightlight.app.bootstrap import bootstrap
+from nightlight.core.staff import Role, Staff
 from nightlight.senses.media.pdq import pdq
 
 
@@ -34,6 +39,27 @@ def test_bench_uploads_prints_what_scripts_rely_on() -> None:
     assert found["matched"] + found["jobs"] >= 1, "the first picture is banked"
     if sys.platform.startswith("linux"):
         assert found["service_cpu_ms"] > 1
+
+
+def test_bench_console_fills_a_queue_and_a_case(tmp_path: Path) -> None:
+    """What the pages are asked for, without a server; the whole of it is the long test below."""
+    with bootstrap(tmp_path / "home", start=True) as graph:
+        case = console._converse(graph, 30)
+        console._fill(graph, 60)
+        who = Staff(id="bench", role=Role.REVIEWER)
+        assert graph.reviewers.session(console._signed_in(graph)) is not None
+        assert len(graph.desk.queue(who, most=100).cases) == 61
+        [talk] = graph.desk.open(who, case).conversations
+        assert len(talk.lines) == 30 and any(line.marks for line in talk.lines)
+
+
+@pytest.mark.long
+def test_bench_console_prints_what_scripts_rely_on() -> None:
+    found = measured("console", "--cases", "60", "--messages", "30", "--requests", "4")
+    assert found["cases"] == 60 and found["messages"] == 30 and found["requests"] == 4
+    for name in ("queue", "case"):
+        assert 0 < found[f"{name}_p50_ms"] <= found[f"{name}_p95_ms"]
+    assert found["overview_p95_ms"] > 0 and found["case_bytes"] > 10_000
 
 
 def test_bench_index_prints_what_scripts_rely_on() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import timedelta
 from typing import Any
 
@@ -9,7 +10,7 @@ import msgspec
 import pytest
 from sqlalchemy import select
 
-from nightlight.adapters.store.tables import facts, limits, signals
+from nightlight.adapters.store.tables import cases, facts, limits, signals
 from nightlight.app.bootstrap import Nightlight
 from nightlight.core.bank import Bank, BankKind
 from nightlight.core.decision import BlockContent, HoldContent
@@ -19,6 +20,7 @@ from nightlight.core.signal import Subject, SubjectKind
 from nightlight.detectors.known_media.states import FLOOD_ACCOUNTS, FLOOD_MATCHES
 from tests.app.conftest import ADULT, NOW
 from tests.app.conftest import upload as wire_of
+from tests.app.test_pipeline import picture as png
 
 
 def sha256(n: int) -> Fingerprint:
@@ -180,3 +182,28 @@ def test_a_flood_that_is_folded_at_once_gives_no_account_a_score_in_between(grap
         bodies = connection.execute(select(signals.c.score).where(signals.c.subject_id == graph.pseudonymiser("account", "late"))).all()
     assert max(row.score for row in bodies) == 0.6, "not even for a moment"
     assert items
+
+
+def test_a_case_that_the_second_hop_opens_has_the_pictures_bytes(graph: Nightlight, paused: list[tuple[str, str, str]]) -> None:
+    data = png()
+    digest = hashlib.sha256(data).hexdigest()
+    graph.banks.create(Bank(name="own"), "test")
+    item = graph.banks.add("own", [Fingerprint(FingerprintKind.SHA256, digest)], "test")
+    for n in range(FLOOD_MATCHES - 1):
+        share(graph, f"p{n}", int(digest, 16), n)
+    settled(graph)
+    assert paused == []
+    with graph.database.sql.write() as connection:  # people finished what the uploads themselves opened
+        connection.execute(cases.update().values(state="declined", merges_by=None))
+    spool = graph.home / "spool"
+    graph.media.screen(msgspec.json.encode(wire_of(id="last", at=(NOW + timedelta(seconds=60)).isoformat())), data).result(60)
+    (waits,) = spool.glob("*.later")
+    assert data not in waits.read_bytes() and waits.stat().st_mode & 0o077 == 0
+    assert graph.media.settle() == 0, "nobody knows yet whether a case opens"
+    settled(graph)
+    case = next(c for c in graph.database.cases.cases() if c.subject == Subject(SubjectKind.MEDIA, f"own/{item.id}"))
+    assert "last" in case.events and paused
+    assert graph.media.settle() == 1 and list(spool.glob("*.later")) == []
+    kept = graph.vault.find(case.id, digest)
+    assert kept is not None and kept.event == "last" and kept.media_type == "image/png"
+    assert graph.media.settle() == 0

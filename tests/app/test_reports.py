@@ -176,6 +176,20 @@ def test_no_names_and_no_words_are_in_the_database_in_clear(graph: Nightlight, c
         assert secret.encode() not in raw, secret
 
 
+def test_why_a_report_is_corrected_is_kept_sealed_and_goes_with_its_case(graph: Nightlight, case: str) -> None:
+    reports = desk_of(graph)
+    first = reports.draft(case, ANA)
+    reports.run(reports.submit(first.report.id, ANA).report.id)
+    with pytest.raises(Conflict, match="acknowledged cannot be edited"):
+        reports.redraft(first.report.id, ANA, version=first.version)
+    made = reports.correct(case, ANA, "the plumwick was another's")
+    assert reports.get(made.report.id).why.endswith("the plumwick was another's")
+    assert reports.redraft(made.report.id, ANA, version=made.version).why == made.why
+    with graph.database.audit.transaction() as ledger:
+        assert graph.database.reports.forget(ledger.connection, case) == 2
+    assert reports.get(made.report.id).why == "" and reports.get(made.report.id).corrects == first.report.id
+
+
 def test_without_a_verdict_nothing_is_sent(graph: Nightlight, case: str, standin: Standin) -> None:
     reports = desk_of(graph, verdict=False)
     made = reports.draft(case, ANA)

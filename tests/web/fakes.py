@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -13,11 +13,13 @@ import msgspec
 from nightlight.core.bank import Applied, Bank, BankItem, BankVersion, IndexStatus, ItemVerdict, Match, NewItem, Standing
 from nightlight.core.case import Case
 from nightlight.core.decision import Allow, Decision, Instruction, Nudge, To
+from nightlight.core.deterrence import Display, Outcome, SearchAction, SearchAnswer, SearchIn
 from nightlight.core.errors import Conflict, Denied, Invalid, NightlightError, NotFound, TooLarge, Unauthenticated
 from nightlight.core.event import EventBase, MediaScreened
 from nightlight.core.exchange import Exchange, ExchangeState
 from nightlight.core.fingerprint import Fingerprint, FingerprintKind
 from nightlight.core.harm import Harm, Level
+from nightlight.core.help import HelpAsk, HelpLink, HelpReport, HelpVisit
 from nightlight.core.self_report import SelfReport, SelfReportState, check_pictures, code_from, read_code
 from nightlight.core.services import (
     Answer,
@@ -33,7 +35,10 @@ from nightlight.core.services import (
     Services,
 )
 from nightlight.core.signal import Subject, SubjectKind
+from nightlight.core.user_report import Received
 from nightlight.ingest import DEFAULT_LIMITS, decode, decode_batch
+from nightlight.protect.family import family_material
+from nightlight.protect.helplines import helplines
 
 NOW = datetime(2026, 3, 1, 19, 30, tzinfo=UTC)
 REASON = "asks to move to another app and keep it between them"
@@ -560,6 +565,48 @@ def live(**changed: Any) -> Live:
     return msgspec.structs.replace(base, **changed)
 
 
+class FakeHelp:
+    """Tokens in memory; a report's code is that of its name, so that sending again is seen."""
+
+    def __init__(self) -> None:
+        self.links: dict[str, HelpVisit] = {}
+        self.opened_with: list[str] = []
+        self.reports: list[tuple[str | None, HelpReport]] = []
+        self.fault: NightlightError | None = None
+
+    def link(self, ask: HelpAsk) -> HelpLink:
+        token = hashlib.sha256(msgspec.json.encode(ask)).hexdigest()
+        kept = {"opened_at": NOW, "kept_until": NOW + timedelta(days=14), "kept": ask.conversation != "elsewhere"}
+        self.links[token] = HelpVisit(account=ask.account, conversation=ask.conversation, about=ask.about, **kept)
+        return HelpLink(token=token, path="/with-you", expires_at=NOW + timedelta(minutes=30))
+
+    def opened(self, token: str) -> HelpVisit:
+        self.opened_with.append(token)
+        if token not in self.links:
+            raise NotFound("this link is over")
+        return self.links[token]
+
+    def report(self, token: str | None, report: HelpReport) -> Received:
+        if self.fault is not None:
+            raise self.fault
+        if not report.name and (token is None or not self.links[token].about):
+            raise Invalid("say who it is", field="name")
+        self.reports.append((token, report))
+        return Received(code=code_from(report.once.encode()), message="help.reported", items=())
+
+
+class FakeDeterrence:
+    """Meets one invented word; knows one token, for ever."""
+
+    def screen(self, searches: Sequence[SearchIn]) -> list[SearchAnswer | NightlightError]:
+        shown = SearchAnswer(action=SearchAction.BLOCK, message="search.deterrence", display=Display(trial="spring", token="0" * 32))
+        return [shown if "zorblek" in search.query else SearchAnswer(action=SearchAction.NONE) for search in searches]
+
+    def outcome(self, trial: str, token: str, outcome: Outcome) -> None:
+        if (trial, token) != ("spring", "0" * 32):
+            raise NotFound("this token is not known, was used, or is older than a day", field="token")
+
+
 class Fakes:
     """Every fake service, with the `Services` that holds them."""
 
@@ -575,6 +622,7 @@ class Fakes:
         self.outbox = FakeOutbox()
         self.status = FakeStatus()
         self.self_reports = FakeSelfReports()
+        self.help = FakeHelp()
         self.services = Services(
             events=self.events,
             media=self.media,
@@ -589,6 +637,10 @@ class Fakes:
             now=lambda: NOW,
             endpoints=frozenset({"ops", "safety"}),
             self_reports=self.self_reports,
+            family=family_material(),
+            help=self.help,
+            helplines=helplines(),
+            deterrence=FakeDeterrence(),
         )
 
 

@@ -27,6 +27,8 @@ OPEN = {
     "GET /console/enrol",
     "POST /console/enrol",
     "POST /console/language",
+    "GET /console/sign-in/provider",
+    "GET /console/sign-in/provider/back",
 }
 """What those may reach who are not signed in."""
 

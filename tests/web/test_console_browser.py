@@ -284,7 +284,7 @@ def looked_at(opened: Callable[..., Page], graph: Nightlight, name: str, locale:
 
 @pytest.mark.parametrize(("name", "locale"), [("case", "es"), ("queue", "en")])
 def test_the_pages_most_used_are_whole_and_clear(opened: Callable[..., Page], site: tuple[Nightlight, str], name: str, locale: str) -> None:
-    looked_at(opened, site[0], name, locale, [(1440, "light"), (320, "dark")])
+    looked_at(opened, site[0], name, locale, [(1440, "light"), (1024, "light"), (320, "dark")])
 
 
 @pytest.mark.long

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from nightlight.core.desk import Mark, RiskPoint
-from nightlight.core.harm import Harm, Stage
-from nightlight.web.console.case_view import reasons, segments
+from nightlight.core.desk import Line, Mark, RiskPoint
+from nightlight.core.harm import Harm, Level, Stage
+from nightlight.web.console.case_view import is_plain, plain_line, reasons, segments
 from nightlight.web.console.chart import MOST_STEPS, charts
+from nightlight.web.console.render import environment
+from nightlight.web.console.words import Words
 
 START = datetime(2026, 3, 1, 19, tzinfo=UTC)
 SPANS = st.none() | st.tuples(st.integers(-5, 60), st.integers(-5, 60))
@@ -68,3 +72,36 @@ def test_nothing_to_draw_is_no_chart() -> None:
     assert charts([], []) == []
     (one,) = charts([point(0, 0.4)], [])
     assert one.lines == 1
+
+
+@pytest.mark.parametrize("text", ["see you at nine", "<b>& \"quoted\" 'too'</b>\r\n\u202e\x07", "\u0645\u0631\u062d\u0628\u0627"])
+@pytest.mark.parametrize("event", ["e1", "a b/<c>&\"'%\u00e9"])
+def test_a_plain_line_is_written_as_the_macro_writes_it(text: str, event: str) -> None:
+    line = Line(event=event, at=START, kind="message", by="p1", to=("p2",), text=text)
+    assert is_plain(line)
+    macros = (
+        environment()
+        .get_template("parts.html")
+        .make_module(
+            {
+                "t": Words("en"),
+                "reasons": reasons,
+                "csrf": "",
+                "csrf_field": "csrf",
+                "languages": {},
+                "path": "",
+                "language": "en",
+                "now": START,
+            }
+        )
+    )
+    by_macro = macros.line(line, {"p1": "child:1"}, segments, {})  # type: ignore[attr-defined]
+    called = macros.person("p1", {"p1": "child:1"})  # type: ignore[attr-defined]
+    assert "".join(plain_line(line, "child", called).split()) == "".join(by_macro.split())
+    for other in (
+        replace(line, level=Level.LOW),
+        replace(line, marks=(mark(),)),
+        replace(line, decision=("allow",)),
+        replace(line, text=""),
+    ):
+        assert not is_plain(other)

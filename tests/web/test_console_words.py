@@ -14,8 +14,9 @@ from nightlight.core.errors import Invalid
 from nightlight.core.event import AgeBand, Assurance, EventBase, ReportCategory
 from nightlight.core.harm import Harm, Level, Stage
 from nightlight.core.staff import Role
+from nightlight.detectors._conversation.weights import REPORTS
 from nightlight.web.console import qr
-from nightlight.web.console.words import LANGUAGES, catalogue
+from nightlight.web.console.words import LANGUAGES, catalogue, reasons_in
 
 CODES = {
     "harm": Harm, "level": Level, "state": CaseState, "lane": Lane, "finding": Finding, "consequence": Consequence, "step": StepState,
@@ -48,6 +49,19 @@ def test_every_key_that_a_template_names_is_there() -> None:
         missing += [key for key in re.findall(r'\bt\("([a-z_]+\.[a-z0-9_]+)"[,)]', text) if key not in words]
         missing += [section for section in re.findall(r'\bt\.of\("([a-z_]+)"', text) if not any(k.startswith(f"{section}.") for k in words)]
     assert missing == []
+
+
+def test_the_reasons_of_the_cues_that_ship_are_there_in_spanish_and_blame_nobody() -> None:
+    """Every cue's words, so that a new one is not read in English by accident."""
+    wanted: set[str] = {reason for _, reason in REPORTS.values()}
+    for name in ("cues.toml", "cues_es.toml"):
+        raw = files("nightlight.senses.text").joinpath(name).read_text("utf-8")
+        wanted |= set(re.findall(r'^reason = "([^"]+)"', raw, re.MULTILINE))
+    assert len(wanted) > 60
+    known = reasons_in("es")
+    assert sorted(wanted - set(known)) == []
+    assert not any(re.search(r"(?i)consinti|relaci[o\u00f3]n|accedi|enviaste|deber\u00edas", words) for words in known.values())
+    assert reasons_in("en") == {}
 
 
 def test_no_word_blames_a_child() -> None:

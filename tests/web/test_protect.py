@@ -175,16 +175,17 @@ def test_the_page_leaves_nothing_behind_and_reaches_nobody() -> None:
     policy = answer.headers["content-security-policy"]
     assert "default-src 'none'" in policy and "unsafe" not in policy and "data:" not in policy and "*" not in policy
     text = answer.text
-    assert '<html lang="es">' in text and "Proteger mi foto" in text and "Sky Meadow &lt;b&gt;" in text and "<b>" not in text
+    assert '<html lang="es" dir="ltr">' in text and "Proteger mi foto" in text and "Sky Meadow &lt;b&gt;" in text and "<b>" not in text
     assert 'href="tel:116111"' in text and 'href="https://play.example/"' in text
     away = set(re.findall(r"(?:src|href|action)=\"(https?:[^\"]*)\"", text))
     assert away == {"https://takeitdown.ncmec.org/", "https://www.childline.org.uk/remove", "https://play.example/"}
     assert not re.search(r"<[^>]+\s(?:style|on\w+)=", text) and "<form action" not in text
     loaded = set(re.findall(r"(?:src|href)=\"(/[^\"]*)\"", text))
-    assert loaded == {f"{PAGE}/static/{name}" for name in ("family.svg", "family.css", "protect.js")}
+    shared = {f"/family/static/{name}" for name in ("family.svg", "family.css")}
+    assert loaded == shared | {f"{PAGE}/static/protect.js"}
     total = len(answer.content)
-    for name in FILES:
-        file = client.get(f"{PAGE}/static/{name}")
+    for name in (*shared, "/family/static/leave.js", *(f"{PAGE}/static/{file}" for file in FILES)):
+        file = client.get(name)
         assert (file.status_code, file.headers["cache-control"]) == (200, "no-store")
         assert not re.search(r"https?://(?!www\.w3\.org)|localStorage|sessionStorage|indexedDB|document\.cookie|sendBeacon", file.text), (
             name

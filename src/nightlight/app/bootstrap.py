@@ -13,31 +13,39 @@ import structlog
 
 from nightlight.adapters.index import MultiIndex
 from nightlight.adapters.index.foreign import beside, load_kinds
+from nightlight.adapters.provider import Provider, Trusted, safe
 from nightlight.adapters.sealer import KeyFileSealer
 from nightlight.adapters.store import Database, database_exists, open_database
 from nightlight.adapters.store.engine import INDEX_FOLDER
 from nightlight.adapters.store.reviewer_sessions import Staying
 from nightlight.adapters.store.self_reports import Kept
-from nightlight.adapters.vault import Resolver, SqlIdentities, load_clocks
+from nightlight.adapters.vault import WRAPPING, FileWrapper, MovingWrapper, Resolver, SqlIdentities, TransitWrapper, load_clocks
 from nightlight.adapters.webhook import Dispatcher
 from nightlight.app import logs
 from nightlight.app import settings as configuration
 from nightlight.app.background import Background
 from nightlight.app.casefile import CaseFiles
+from nightlight.app.deterrence import Deterrence
 from nightlight.app.engine import Engine
 from nightlight.app.events import Events
 from nightlight.app.evidence import Evidence
 from nightlight.app.exchanges import ExchangeMetrics, Exchanges
 from nightlight.app.filing import Filer
+from nightlight.app.gates import GatesOverStore, pairing_limits
+from nightlight.app.guardian import Guardians
 from nightlight.app.harness import sensors
+from nightlight.app.help import Help
 from nightlight.app.index import IndexAdmin, LookUps
 from nightlight.app.judged import judged
 from nightlight.app.media_lane import MediaLane
+from nightlight.app.notices import Notices
 from nightlight.app.passage import Admitted
 from nightlight.app.pipeline import Parts, Pipeline
 from nightlight.app.policies import Policies
+from nightlight.app.provider import SignInElsewhere
 from nightlight.app.reports import FORMS, Access, Reports, VaultEvidence
 from nightlight.app.reveal import Revealing
+from nightlight.app.rulebook import RuleDesk
 from nightlight.app.second_hop import SecondHop
 from nightlight.app.senses import Senses
 from nightlight.app.settings import Settings
@@ -49,7 +57,7 @@ from nightlight.core.clock import Clock, SystemClock
 from nightlight.core.desk import Rules
 from nightlight.core.detect import Detector, Key, decode_state
 from nightlight.core.errors import Invalid, NightlightError
-from nightlight.core.filing import Filing
+from nightlight.core.filing import FILED, Filing
 from nightlight.core.fingerprint import Fingerprint
 from nightlight.core.ids import Pseudonymiser
 from nightlight.core.services import Answer, Services
@@ -57,11 +65,18 @@ from nightlight.core.vault import ClockStart
 from nightlight.detectors import discover
 from nightlight.policy import JurisdictionGate, load_table
 from nightlight.policy.gate import Table
-from nightlight.protect import catalogue
+from nightlight.protect import catalogue, moments
+from nightlight.protect.defaults import Protections
+from nightlight.protect.deterrence import AnswerTable, shipped_table
+from nightlight.protect.deterrence import load_table as load_answers
+from nightlight.protect.family import family_material
+from nightlight.protect.gates import GatePolicy, Gates, load_policy
+from nightlight.protect.helplines import helplines
 from nightlight.reporting import preview
 from nightlight.reporting.draft import draft
 from nightlight.review import ReviewRules, weigh
 from nightlight.senses.media import Decoders, ScreenedMedia, derived_crops, screen_bytes, workers
+from nightlight.senses.text.readings import TermForms
 
 log = structlog.get_logger("nightlight.app")
 
@@ -119,10 +134,27 @@ class Nightlight:
             except (OSError, UnicodeDecodeError) as error:
                 raise Invalid(f"the table of clocks {path} cannot be read: {type(error).__name__}", field="vault.clocks") from None
             self.database.vault_clocks = load_clocks(text, path.name)
+        self.database.vault_wrapper = self._key_service(settings)
         self.vault = self.database.vault
         endpoint = configuration.resolver(settings)
         self.resolver = None if endpoint is None else Resolver(endpoint, self.clock)
         self.identities = SqlIdentities(self.database, self.resolver)
+
+    def _key_service(self, settings: Settings) -> MovingWrapper | None:
+        """None: the wrapping keys are in the key folder."""
+        kms = settings.vault.kms
+        if kms is None:
+            return None
+        service = TransitWrapper(
+            kms.url,
+            kms.key,
+            lambda: configuration.kms_token(kms, self.home),
+            mount=kms.mount,
+            namespace=kms.namespace,
+            ca=None if kms.ca_file is None else self.home / kms.ca_file,
+            timeout_s=kms.timeout_s,
+        )
+        return MovingWrapper(service, FileWrapper(self.database.vault_keys / WRAPPING))
 
     def _build(self, settings: Settings, clock: Clock, detectors: dict[str, Detector] | None) -> None:
         home = self.home
@@ -191,14 +223,33 @@ class Nightlight:
             ),
         )
         console = settings.console
-        self.reviewers = self.database.reviewers(
-            Staying(idle=timedelta(minutes=console.idle_minutes), longest=timedelta(hours=console.session_hours))
-        )
+        self._staying = Staying(idle=timedelta(minutes=console.idle_minutes), longest=timedelta(hours=console.session_hours))
+        self.reviewers = self.database.reviewers(self._staying)
         self.desk = self.database.desk(ReviewRules(_rules(settings)), Verdicts(self.parts))
         self.user_reports = self.database.user_reports(
             weigh, timedelta(days=settings.user_reports.keep_days), settings.user_reports.anonymous_an_hour
         )
+        asked = settings.help_page
+        self.help_keeps = self.database.help(valid=timedelta(minutes=asked.link_minutes), keep=timedelta(days=asked.keep_days))
+        self.helplines = helplines().with_word(asked.checked, asked.without)
         self.reports = self._reports(settings, clock)
+        self.notices = self._notices(settings, clock)
+        self.protections = Protections()
+        table = Gates(_gates(home / settings.gates_table) if settings.gates_table is not None else None)
+        self.gates = GatesOverStore(table, self.database.standing, self.pseudonymiser, clock, settings.levels)
+        self.trust = self.database.trust(self.gates.may_pair, pairing_limits(table.policy.pairing))
+        self.terms = self.database.terms
+        self.trials = self.database.trials
+        self.deterrence = Deterrence(
+            self.terms,
+            self.trials,
+            _answers(home / settings.deterrence.table if settings.deterrence.table else None),
+            TermForms(),
+            self.sealer.derive("deterrence-terms"),
+            catalogue(),
+            settings.helplines,
+            clock.now,
+        )
         self.status = Status(self)
         self.services = Services(
             events=self.events,
@@ -224,8 +275,41 @@ class Nightlight:
             reports=self.reports,
             layout=preview,
             reveal=Revealing(self.desk, self.vault, self.decoders, clock.now),
+            family=family_material(),
+            guardians=Guardians(self.sealer, self.database.audit, clock),
+            help=Help(self.help_keeps, self.user_reports),
+            helplines=self.helplines,
+            moments=moments(),
+            requests=self.database.requests,
+            notices=self.notices,
+            policies=RuleDesk(self.database.policies, self.database.history, settings.endpoints),
+            gates=self.gates,
+            trust=self.trust,
+            protections=self.protections,
+            deterrence=self.deterrence,
+            provider=self._provider(settings, clock) if console.enabled else None,
         )
         self._started = False
+
+    def _provider(self, settings: Settings, clock: Clock) -> SignInElsewhere | None:
+        given = settings.console.oidc
+        if given is None:
+            return None
+        if not safe(given.issuer):
+            raise Invalid("the provider is reached over https, or on this very machine", field="console.oidc.issuer")
+        if not given.roles:
+            raise Invalid("nobody could sign in: say which values of the claim make which role", field="console.oidc.roles")
+        trusted = Trusted(
+            issuer=given.issuer,
+            client_id=given.client_id,
+            client_secret=configuration.provider_secret(given, self.home),
+            scopes=given.scopes,
+            id_claim=given.id_claim,
+            roles_claim=given.roles_claim,
+            roles=given.roles,
+            amr=given.amr,
+        )
+        return SignInElsewhere(given.name, Provider(trusted), self.database.arrivals(self._staying), self.sealer, clock)
 
     def _reports(self, settings: Settings, clock: Clock) -> Reports:
         """After the desk, which says who approved what."""
@@ -257,6 +341,23 @@ class Nightlight:
             allowed=settings.authorities.allowed,
         )
 
+    def _notices(self, settings: Settings, clock: Clock) -> Notices:
+        given, service = settings.notices, settings.service
+
+        def reported(case: str) -> bool:
+            return any(f.report.state in FILED for f in self.reports.of_case(case))
+
+        return Notices(
+            self.database.notices,
+            clock.now,
+            self.database.cases.case,
+            reported,
+            service=service.name or service.company,
+            contact=given.contact or service.reporter.email,
+            endpoint=given.endpoint,
+            escalate_to=given.escalate_to,
+        )
+
     def _reported(self, filing: Filing) -> None:
         """From now on counts how long the law has its contents kept. Told twice, it counts once; missed, the vault's sweep makes it up."""
         self.vault.start(filing.report.case, ClockStart.REPORTED, filing.updated_at, "system")
@@ -269,6 +370,7 @@ class Nightlight:
             self.banks.expire(self.clock.now())  # what is due matches nothing from the first event on
             self.engine.start()
             self.media.resume()
+            self.media.settle()
         if background:
             threading.Thread(target=self._warm_up, name="nightlight-warm-up", daemon=True).start()
             self.dispatcher.start()
@@ -278,11 +380,17 @@ class Nightlight:
             self.background.every(EXPIRY, lambda: self.banks.expire(self.clock.now()), "bank expiry")
             self.background.every(sweep, lambda: self.database.lifecycle.retention(self.clock.now()), "retention")
             self.background.every(PROMOTED, self.vault.promote, "vault")
+            self.background.every(PROMOTED, self.media.settle, "second-hop media")
             self.background.every(sweep, lambda: self.lasting.tend(forget=True), "index-removals")
             self.background.every(INDEX_TENDED, self.lasting.tend, "index")
             self.background.every(sweep, lambda: self.self_reports.expire(self.clock.now()), "self-reports")
             self.background.every(sweep, lambda: self.user_reports.expire(self.clock.now()), "user-reports")
+            self.background.every(sweep, lambda: self.help_keeps.expire(self.clock.now()), "help-keeps")
+            self.background.every(sweep, lambda: self.trust.expire(self.clock.now()), "trusted-contacts")
             self.background.every(timedelta(seconds=20), self.exchanges.start_due, "exchanges")
+            self.background.every(timedelta(minutes=1), lambda: self.notices.follow_up(self.clock.now()), "notices")
+            self.news.every(timedelta(seconds=0.5), self.deterrence.refresh, "deterrence")
+            self.background.every(sweep, self.deterrence.expire, "deterrence")
             self.filing.every(REPORTS_LOOKED_AT, self.reports.run_due, "reports")
             self.filing.start("nightlight-reports")
             self.background.start()
@@ -341,6 +449,7 @@ class Nightlight:
         if self._started:
             self.media.stop()
             self.engine.stop()
+            self.media.settle()
         self.decoders.close()
         self.index_admin.close()
         self.lasting.close()
@@ -382,6 +491,23 @@ def _rules(settings: Settings) -> Rules:
         stretch=given.break_after_minutes,
         pause=timedelta(minutes=given.break_minutes),
     )
+
+
+def _answers(path: Path | None) -> AnswerTable:
+    messages = catalogue()["en"]
+    if path is None:
+        return shipped_table(messages)
+    try:
+        return load_answers(path.read_text(encoding="utf-8"), path.name, messages)
+    except (OSError, UnicodeDecodeError) as error:
+        raise Invalid(f"the table of answers {path} cannot be read: {type(error).__name__}", field="deterrence.table") from None
+
+
+def _gates(path: Path) -> GatePolicy:
+    try:
+        return load_policy(path.read_text(encoding="utf-8"), path.name)
+    except (OSError, UnicodeDecodeError) as error:
+        raise Invalid(f"the table of gates {path} cannot be read: {type(error).__name__}", field="gates_table") from None
 
 
 def _table(path: Path) -> Table:

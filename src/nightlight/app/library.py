@@ -17,6 +17,8 @@ from nightlight.app.bootstrap import Nightlight, bootstrap
 from nightlight.app.settings import home_folder
 from nightlight.core.errors import NightlightError
 from nightlight.core.event import EventBase
+from nightlight.core.gates import GateService, TrustService
+from nightlight.core.protections import ProtectionService
 from nightlight.core.services import Answer
 
 Wire = Mapping[str, Any] | bytes | str | EventBase
@@ -52,6 +54,21 @@ class Library:
         """Decode, hash and look up a picture's bytes. `event` is of kind `media_screened`, without fingerprints."""
         envelope = event if isinstance(event, bytes) else msgspec.json.encode(event)
         return self._graph.media.screen(envelope, data).result()
+
+    @property
+    def gates(self) -> GateService:
+        """Who may reach, give to, add, be suggested to and see whom: questions in, neutral answers out, by position."""
+        return self._graph.gates
+
+    @property
+    def protections(self) -> ProtectionService:
+        """What each feature is to be like by default, by age and place."""
+        return self._graph.protections
+
+    @property
+    def trust(self) -> TrustService:
+        """Trusted contacts: two people in one place who confirm each other by a code."""
+        return self._graph.trust
 
     def decision(self, event_id: str) -> Answer | None:
         """What was answered about an event, for as long as it is kept."""

@@ -12,13 +12,13 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Protocol
 
 import msgspec
 import structlog
 from msgspec import Struct, structs
 
 from nightlight.app.events import Events
+from nightlight.app.later import Keeper, Later
 from nightlight.core.clock import Clock
 from nightlight.core.errors import Busy, Conflict, Invalid, NightlightError, NotFound
 from nightlight.core.event import MediaScreened
@@ -42,14 +42,6 @@ class _Upload(Struct, frozen=True, kw_only=True):
     envelope: bytes
     data: bytes
     notify: str | None
-
-
-class Keeper(Protocol):
-    """Keeps the bytes of an upload whose decision opened a case."""
-
-    def keep(self, event_id: str, data: bytes, media_type: str | None) -> int:
-        """In how many cases."""
-        ...
 
 
 class _Running(Struct):
@@ -78,7 +70,7 @@ class MediaLane:
         workers: int = 2,
         evidence: Keeper | None = None,
     ) -> None:
-        self._evidence = evidence
+        self._later = None if evidence is None else Later(spool, sealer, evidence)
         self._events, self._screen, self._gate, self._jobs = events, screen, gate, jobs
         self._sealer, self._clock, self._spool = sealer, clock, spool
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="nightlight-media")
@@ -146,6 +138,10 @@ class MediaLane:
             found += 1
         return found
 
+    def settle(self) -> int:
+        """Bytes of uploads for which the second hop opened a case go into the vault; how many uploads are done with."""
+        return 0 if self._later is None else self._later.settle()
+
     def stop(self) -> None:
         """Finish what was accepted, then end. What was promised and finds no room now stays in the spool, for the next start."""
         self._stopping.set()
@@ -199,8 +195,8 @@ class MediaLane:
         return answer
 
     def _preserve(self, event: MediaScreened, data: bytes) -> None:
-        if self._evidence is not None and self._gate.rule(event).may_read(event):
-            self._evidence.keep(event.id, data, event.media_type)
+        if self._later is not None and self._gate.rule(event).may_read(event):
+            self._later.keep(event.id, data, event.media_type)
 
     def _screened(self, event: MediaScreened, data: bytes) -> MediaScreened:
         found = self._screen(data)

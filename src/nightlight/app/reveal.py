@@ -18,6 +18,7 @@ from nightlight.senses.media.rendition import png
 SEEN_S = 1.0
 """Shorter than that on the screen, nobody may say that they saw it. Chosen."""
 MOST_OUT = 10_000
+LOOKS = "to look at it; why is kept with the view"
 
 
 class Revealing:
@@ -38,7 +39,8 @@ class Revealing:
             raise NotFound("the vault does not hold this file for this case", field="sha256")
         if not workers.available:
             raise Unavailable("pictures are shown only where decoders can be confined")
-        data = self._vault.open(case, found.id, who=Reader.of(who), reason=reason)
+        # The vault's audit is in clear and outlives the case: what the person wrote is sealed with the view, and goes with it.
+        data = self._vault.open(case, found.id, who=Reader.of(who), reason=LOOKS)
         made = self._decoders.render(data, blurred=blurred)
         if made.unreadable is not None:
             raise Invalid(f"it cannot be shown: {made.unreadable}", field="sha256")

@@ -6,6 +6,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping
+from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -18,6 +19,7 @@ from nightlight.core.decision import Helpline
 from nightlight.core.errors import Invalid
 from nightlight.core.harm import Level
 from nightlight.core.ports import Endpoint
+from nightlight.core.staff import Role
 
 FILE = "nightlight.toml"
 
@@ -82,6 +84,23 @@ class Text(_Part, frozen=True, kw_only=True):
     """Path of learned cues that `nightlight train` wrote (`cues.npz`), relative to the home folder. None: those that ship."""
 
 
+class KmsSettings(_Part, frozen=True, kw_only=True):
+    """A key service that keeps the vault's wrapping keys: one that speaks the API of HashiCorp Vault's Transit engine."""
+
+    url: Annotated[str, Meta(pattern=r"^https?://", max_length=2000)]
+    key: Annotated[str, Meta(min_length=1, max_length=200)]
+    """Its name there, of type `aes256-gcm96`. It must exist."""
+    mount: Annotated[str, Meta(min_length=1, max_length=200)] = "transit"
+    namespace: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._/-]{1,200}$")] | None = None
+    token_file: Annotated[str, Meta(min_length=1, max_length=1000)] | None = None
+    """Path, relative to the home folder; only its owner may read it. Read at each call, so that an agent may renew it."""
+    token_env: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    """Name of the environment variable that holds the token."""
+    ca_file: Annotated[str, Meta(min_length=1, max_length=1000)] | None = None
+    """Certificates to trust in place of the system's, relative to the home folder."""
+    timeout_s: Annotated[float, Meta(gt=0, le=30)] = 5.0
+
+
 class VaultSettings(_Part, frozen=True, kw_only=True):
     """Where evidence is kept, and how long."""
 
@@ -91,6 +110,8 @@ class VaultSettings(_Part, frozen=True, kw_only=True):
     """Path of your own table of retention clocks, relative to the home folder; None: the one that ships."""
     places: tuple[Annotated[str, Meta(pattern=r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$")], ...] = ()
     """Where your service is established: the clocks of these places apply to every case. Empty: `place`, where that is set."""
+    kms: KmsSettings | None = None
+    """Keeps the wrapping keys. None: the key folder does."""
 
 
 class IdentitySettings(_Part, frozen=True, kw_only=True):
@@ -98,6 +119,27 @@ class IdentitySettings(_Part, frozen=True, kw_only=True):
 
     resolver: EndpointSettings | None = None
     """Asked, with a signed request, while a report is drafted. None: only what the service put."""
+
+
+class Oidc(_Part, frozen=True, kw_only=True):
+    """An identity provider that speaks OpenID Connect, at which people may sign in to the console."""
+
+    issuer: Annotated[str, Meta(pattern=r"^https?://[^\s?#]+$", max_length=500)]
+    """Exactly as the provider names itself. https, or http on this very machine."""
+    client_id: Annotated[str, Meta(min_length=1, max_length=500)]
+    client_secret_file: Annotated[str, Meta(min_length=1, max_length=1000)] | None = None
+    """Path, relative to the home folder; only its owner may read it."""
+    client_secret_env: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    name: Annotated[str, Meta(min_length=1, max_length=60)] = "your organisation"
+    """What the sign-in page calls it."""
+    scopes: tuple[Annotated[str, Meta(pattern=r"^[!#-\[\]-~]{1,100}$")], ...] = ("openid", "profile")
+    id_claim: Annotated[str, Meta(min_length=1, max_length=200)] = "preferred_username"
+    """Claim of the ID token that gives the sign-in name; of an e-mail address, what stands before the @."""
+    roles_claim: Annotated[str, Meta(min_length=1, max_length=200)] = "roles"
+    roles: Mapping[str, Role] = {}
+    """What a value of that claim makes of somebody. Who has none, or values of two roles, is not let in."""
+    amr: tuple[Annotated[str, Meta(min_length=1, max_length=60)], ...] = ()
+    """Ways of signing in of which one must have been used, such as `mfa`; empty: the second factor is left to the provider."""
 
 
 class Console(_Part, frozen=True, kw_only=True):
@@ -111,6 +153,8 @@ class Console(_Part, frozen=True, kw_only=True):
     """A session in which nothing happens ends after that."""
     session_hours: Annotated[int, Meta(ge=1, le=24)] = 10
     """Every session ends after that."""
+    oidc: Oidc | None = None
+    """None: everybody signs in with a password and an authenticator of the console."""
 
 
 class Approvals(_Part, frozen=True, kw_only=True):
@@ -147,6 +191,28 @@ class UserReports(_Part, frozen=True, kw_only=True):
     """What a report points at is kept at least so long from the moment it comes; a year once a person has confirmed it."""
     anonymous_an_hour: Annotated[int, Meta(ge=1, le=1_000_000)] = 600
     """Anonymous reports in any sixty minutes, of everybody together."""
+
+
+class HelpPage(_Part, frozen=True, kw_only=True):
+    """The page `/with-you`, for somebody who is threatened, and the helplines that it shows."""
+
+    page: Literal["on", "off"] = "on"
+    reports: Literal["on", "linked", "off"] = "on"
+    """Who may report from the page: `on` everybody, `linked` those who came by a link that your service made, `off` nobody."""
+    link_minutes: Annotated[float, Meta(gt=0, le=1440)] = 30.0
+    """A link that was not tapped by then does nothing any more."""
+    keep_days: Annotated[float, Meta(gt=0, le=90)] = 14.0
+    """The first tap keeps the messages of that conversation so long, unless a report keeps them longer."""
+    checked: Mapping[str, date] = {}
+    """Helplines of ours that you tried, by their ids, and when: "gb-childline" = 2026-11-23. After a year they count as unconfirmed."""
+    without: tuple[Annotated[str, Meta(max_length=60)], ...] = ()
+    """Helplines of ours that are not to be shown, by their ids."""
+
+
+class FamilyPages(_Part, frozen=True, kw_only=True):
+    """The pages under `/family`."""
+
+    page: Literal["on", "off"] = "on"
 
 
 class Person(_Part, frozen=True, kw_only=True):
@@ -195,6 +261,24 @@ class Authorities(_Part, frozen=True, kw_only=True):
     """Whom reports may go to, whatever the routing says."""
 
 
+class NoticeSettings(_Part, frozen=True, kw_only=True):
+    """Notices to hosts of what lies on somebody else's service."""
+
+    endpoint: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    """Which of `endpoints` sends them, such as a relay to your mail server. None: people send them by hand."""
+    escalate_to: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
+    """Which of `endpoints` is told of a host that does not answer. None: it shows in the queue and in readiness only."""
+    contact: Annotated[str, Meta(max_length=254)] = ""
+    """The e-mail address that hosts answer to; empty: `service.reporter.email`."""
+
+
+class DeterrenceSettings(_Part, frozen=True, kw_only=True):
+    """What searches are answered with."""
+
+    table: Annotated[str, Meta(min_length=1, max_length=1000)] | None = None
+    """Path of your own table of categories, messages, actions and help, relative to the home folder; None: the one that ships."""
+
+
 class Settings(_Part, frozen=True, kw_only=True):
     """Everything an operator may set. The file's keys are these fields; a misspelt one is an error."""
 
@@ -218,6 +302,12 @@ class Settings(_Part, frozen=True, kw_only=True):
     user_reports: UserReports = UserReports()
     service: Service = Service()
     authorities: Authorities = Authorities()
+    help_page: HelpPage = HelpPage()
+    notices: NoticeSettings = NoticeSettings()
+    deterrence: DeterrenceSettings = DeterrenceSettings()
+    gates_table: Annotated[str, Meta(min_length=1, max_length=1000)] | None = None
+    """Path of your own table of gates, relative to the home folder; None: the one that ships."""
+    family_pages: FamilyPages = FamilyPages()
 
 
 _SECTIONS: Mapping[str, Any] = {
@@ -235,6 +325,12 @@ _SECTIONS: Mapping[str, Any] = {
     "contact": Person,
     "authorities": Authorities,
     "cybertipline": CyberTiplineAccess,
+    "help_page": HelpPage,
+    "notices": NoticeSettings,
+    "kms": KmsSettings,
+    "deterrence": DeterrenceSettings,
+    "oidc": Oidc,
+    "family_pages": FamilyPages,
 }
 
 
@@ -294,20 +390,34 @@ def resolver(settings: Settings, environ: Mapping[str, str] | None = None) -> En
 
 def authority_password(access: CyberTiplineAccess, home: Path, environ: Mapping[str, str] | None = None) -> str:
     """Read when it is needed, never kept in the settings. Raises Invalid where it is missing, or others may read its file."""
+    return _secret(access.password_file, access.password_env, "authorities.cybertipline", "password", home, environ)
+
+
+def kms_token(kms: KmsSettings, home: Path, environ: Mapping[str, str] | None = None) -> str:
+    """Read at each call. Raises Invalid as `authority_password` does."""
+    return _secret(kms.token_file, kms.token_env, "vault.kms", "token", home, environ)
+
+
+def provider_secret(given: Oidc, home: Path, environ: Mapping[str, str] | None = None) -> str:
+    """The client secret at the identity provider. Raises as `authority_password`."""
+    return _secret(given.client_secret_file, given.client_secret_env, "console.oidc", "client_secret", home, environ)
+
+
+def _secret(file: str | None, variable: str | None, where: str, what: str, home: Path, environ: Mapping[str, str] | None) -> str:
     environ = os.environ if environ is None else environ
-    where = "authorities.cybertipline"
-    if access.password_file is not None:
-        path = home / access.password_file
+    if file is not None:
+        path = home / file
         try:
             if path.stat().st_mode & 0o077:
-                raise Invalid(f"{path} may be read by others: chmod 600 it", field=f"{where}.password_file")
+                raise Invalid(f"{path} may be read by others: chmod 600 it", field=f"{where}.{what}_file")
             found = path.read_text(encoding="utf-8").rstrip("\r\n")
         except (OSError, UnicodeDecodeError) as error:
-            raise Invalid(f"{path} cannot be read: {type(error).__name__}", field=f"{where}.password_file") from None
+            raise Invalid(f"{path} cannot be read: {type(error).__name__}", field=f"{where}.{what}_file") from None
     else:
-        found = environ.get(access.password_env or "", "")
+        found = environ.get(variable or "", "")
     if not found or not found.isprintable():
-        raise Invalid("a password is needed: `password_file`, or `password_env` naming a variable that is set", field=where)
+        named = what.replace("_", " ")
+        raise Invalid(f"a {named} is needed: `{what}_file`, or `{what}_env` naming a variable that is set", field=where)
     return found
 
 
@@ -337,3 +447,7 @@ def _check(settings: Settings) -> None:
     known = [x for x in levels if x is not None]
     if len(known) != 3 or known != sorted(known) or Level.NONE in settings.levels:
         raise Invalid("levels needs low, elevated and high, in rising order", field=FILE)
+    for name in ("endpoint", "escalate_to"):
+        given = getattr(settings.notices, name)
+        if given is not None and given not in settings.endpoints:
+            raise Invalid(f"notices.{name}: there is no endpoint {given!r} among `endpoints`", field=FILE)

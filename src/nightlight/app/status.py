@@ -72,8 +72,21 @@ class Status:
             self._index(),
             self._decoders(),
             self._self_reports(),
+            self._helplines(),
+            self._requests(),
+            self._notices(),
             ReadyCheck(name="chores", ok=not failing, detail=_said([f"{k}: {v}" for k, v in failing.items()]) or "all run", blocking=False),
         ]
+
+    def _helplines(self) -> ReadyCheck:
+        """A frightened child may call them: nobody having tried a number is news."""
+        book, today = self._graph.helplines, self._graph.clock.now().date()
+        stale, new = len(book.stale(today)), len(book.unconfirmed())
+        said = (
+            f"{new} of {len(book.entries)} that nobody here has confirmed, {stale} older than a year" if new or stale else "all confirmed"
+        )
+        on = self._graph.settings.help_page.page == "on"
+        return ReadyCheck(name="helplines", ok=not on or not (new or stale), detail=said if on else "not shown", blocking=False)
 
     def _reports(self) -> ReadyCheck:
         """Reports to authorities that a person must look at. No case and no reason: whoever reaches this page reads it."""
@@ -104,6 +117,24 @@ class Status:
         names = self._graph.vault.clocks.unconfirmed
         words = f"nobody has confirmed: {', '.join(names[:10])}" if names else "somebody stands behind each"
         return ReadyCheck(name="clocks-confirmed", ok=not names, detail=words, blocking=False)
+
+    def _requests(self) -> ReadyCheck:
+        """Emergencies that an authority told of and that nobody has decided."""
+        try:
+            late = self._graph.database.requests.late(self._graph.clock.now())
+        except Exception as error:
+            return ReadyCheck(name="requests", ok=False, detail=type(error).__name__, blocking=False)
+        words = f"{late} emergencies wait for a decision: `nightlight emergency list`" if late else "no emergency waits too long"
+        return ReadyCheck(name="requests", ok=not late, detail=words, blocking=False)
+
+    def _notices(self) -> ReadyCheck:
+        """Hosts that were told of something and do not answer."""
+        try:
+            stuck = self._graph.notices.overdue()
+        except Exception as error:
+            return ReadyCheck(name="notices", ok=False, detail=type(error).__name__, blocking=False)
+        words = f"{stuck} hosts do not answer: `nightlight notice list`" if stuck else "no host owes an answer for too long"
+        return ReadyCheck(name="notices", ok=not stuck, detail=words, blocking=False)
 
     def _self_reports(self) -> ReadyCheck:
         # A young person was told that somebody will look: that nobody does must not go unseen.

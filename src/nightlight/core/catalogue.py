@@ -25,6 +25,10 @@ class ChoiceKind(StrEnum):
     """Open the service's own page on the subject."""
     LATER = "later"
     """Close it, and offer it again where they can find it."""
+    STOP = "stop"
+    """Do not do what was about to happen. What was chosen stays as it was; nobody is told."""
+    GO_ON = "go_on"
+    """Do it after all. Nobody is told that they were asked."""
 
 
 class Choice(Struct, frozen=True):

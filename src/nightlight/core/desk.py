@@ -414,6 +414,10 @@ class CaseDesk(Protocol):
 
     def overview(self, who: Staff) -> Overview: ...
 
+    def queues(self, who: Staff) -> Sequence[str]:
+        """Names of the queues in which open cases are, in order."""
+        ...
+
     def trend(self, who: Staff, days: int = 30) -> Sequence[Day]: ...
 
     def queue(

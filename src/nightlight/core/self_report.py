@@ -131,7 +131,7 @@ def grouped(signs: str) -> str:
     return "-".join(signs[at : at + GROUP] for at in range(0, len(signs), GROUP))
 
 
-def read_code(text: str) -> str:
+def read_code(text: str, random_signs: int = RANDOM_SIGNS) -> str:
     """The code as it was given out, however it was typed: small letters, spaces, and signs taken for one they look like.
 
     Raises Invalid for what can be no code, so that a slip of the finger is told from a code that is not known.
@@ -139,6 +139,6 @@ def read_code(text: str) -> str:
     signs = text[:_LONGEST].upper().translate(_MEANT)
     values = [_PLACE.get(sign) for sign in signs]
     total = sum(weight * value for weight, value in enumerate(values, 1) if value is not None)
-    if len(text) > _LONGEST or len(values) != RANDOM_SIGNS + 1 or None in values or total % len(ALPHABET):
+    if len(text) > _LONGEST or len(values) != random_signs + 1 or None in values or total % len(ALPHABET):
         raise Invalid("this code has a typing mistake in it", field="code")
     return grouped(signs)

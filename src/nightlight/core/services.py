@@ -27,16 +27,28 @@ from nightlight.core.case import Case
 from nightlight.core.catalogue import Catalogue
 from nightlight.core.decision import Decision, Instruction
 from nightlight.core.desk import CaseDesk
+from nightlight.core.deterrence import DeterrenceService
 from nightlight.core.errors import NightlightError
 from nightlight.core.event import EventBase
 from nightlight.core.exchange import Exchange, ExchangeState
+from nightlight.core.family import FamilyMaterial
 from nightlight.core.features import Features
 from nightlight.core.fingerprint import Fingerprint, FingerprintKind
+from nightlight.core.gates import GateService, TrustService
+from nightlight.core.guardian import GuardianSummaries
+from nightlight.core.help import HelpService
+from nightlight.core.helplines import HelplineBook
 from nightlight.core.job import Job as Job
 from nightlight.core.job import JobState as JobState
+from nightlight.core.moment import Moments
+from nightlight.core.notices import NoticeDesk
+from nightlight.core.protections import ProtectionService
+from nightlight.core.provider import ProviderSignIn
 from nightlight.core.report_desk import ReportDesk, ReportLayout
+from nightlight.core.requests import RequestDesk
 from nightlight.core.reveal import Reveal
 from nightlight.core.reviewers import AuditTrail, ReviewerService
+from nightlight.core.rulebook import PolicyDesk
 from nightlight.core.self_report import SelfReport, SelfReportState
 from nightlight.core.user_report import UserReportService
 from nightlight.core.vault import Identities, Vault
@@ -53,6 +65,10 @@ class Scope(StrEnum):
     """Approve that a known false match overrides an authority's list, and say that a list is no authority's any more."""
     IDENTITIES_WRITE = "identities:write"
     """Put and remove who an account is outside the service. Reads nothing back."""
+    GATES_ASK = "gates:ask"
+    """Ask what is protected by age, and who may reach, give to, add, be suggested to and see whom: neutral codes only."""
+    TRUST_WRITE = "trust:write"
+    """Let two people become trusted contacts, list them, end it."""
     ADMIN = "admin"
     """Policy, dead letters, limits. Does not include `safety:read`."""
 
@@ -471,6 +487,28 @@ class Services(Struct, frozen=True, kw_only=True):
     """None: a report's document cannot be shown or changed."""
     reveal: Reveal | None = None
     """None: no picture is ever shown, only its hash and what it matched."""
+    family: Mapping[str, FamilyMaterial] = {}
+    """By language; empty: the pages for families have no material to show."""
+    guardians: GuardianSummaries | None = None
+    """None: no summary for guardians is made."""
+    help: HelpService | None = None
+    """None: `/with-you` helps all the same, and neither keeps nor reports anything."""
+    helplines: HelplineBook = HelplineBook(())
+    """Of all countries; an operator's own come first, and are not in it."""
+    moments: Moments = {}
+    """The words at moments of decision."""
+    requests: RequestDesk | None = None
+    """What authorities ask for: to preserve, and to disclose in an emergency."""
+    notices: NoticeDesk | None = None
+    policies: PolicyDesk | None = None
+    """None: the rules cannot be read or changed in the console."""
+    gates: GateService | None = None
+    trust: TrustService | None = None
+    protections: ProtectionService | None = None
+    deterrence: DeterrenceService | None = None
+    """None: nothing screens searches."""
+    provider: ProviderSignIn | None = None
+    """None: everybody signs in with a password of the console."""
 
 
 class SenseEngine(Protocol):

@@ -1,4 +1,4 @@
-"""The message catalogue that ships: one file a language, the same keys in each."""
+"""The message catalogue that ships: its files once a language, the same keys in each."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from msgspec import Struct
 from nightlight.core.catalogue import Catalogue, Choice, ChoiceKind, Words
 
 LANGUAGES = ("en", "es")
+_FILES = ("messages", "search")
 
 
 class _Message(Struct, frozen=True, forbid_unknown_fields=True):
@@ -28,11 +29,11 @@ class _File(Struct, frozen=True, forbid_unknown_fields=True):
 @cache
 def catalogue() -> Catalogue:
     """Every message in every language."""
-    return {language: _read(language) for language in LANGUAGES}
+    return {language: {key: words for name in _FILES for key, words in _read(name, language).items()} for language in LANGUAGES}
 
 
-def _read(language: str) -> dict[str, Words]:
-    text = files("nightlight.protect").joinpath("words", f"messages.{language}.toml").read_text("utf-8")
+def _read(name: str, language: str) -> dict[str, Words]:
+    text = files("nightlight.protect").joinpath("words", f"{name}.{language}.toml").read_text("utf-8")
     found = msgspec.convert(tomllib.loads(text), _File)
     return {
         key: Words(

@@ -31,6 +31,14 @@ class FamilyConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """From one client address."""
     looks_a_minute: Count = 20
     """At codes, to see how a report stands or to take it back, from one client address."""
+    hub: Literal["on", "off"] = "on"
+    """The pages under `/family`."""
+    help: Literal["on", "off"] = "on"
+    """The page `/with-you`."""
+    help_reports: Literal["on", "linked", "off"] = "on"
+    """Who may report from there: everybody, those who came by a link of the service, nobody."""
+    place: str | None = None
+    """The country whose helplines are shown to begin with, where a browser names none."""
 
 
 class WebConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -11,6 +11,8 @@ from sqlalchemy import ColumnElement, Connection, exists, or_, select, tuple_
 
 from nightlight.adapters.store.cases import unended
 from nightlight.adapters.store.engine import Sql
+from nightlight.adapters.store.help_tables import kept_for_help
+from nightlight.adapters.store.preserved import preserved_event
 from nightlight.adapters.store.tables import case_events, cases, decisions, event_accounts, events, facts, jobs, signals
 from nightlight.adapters.store.vault_tables import vault_pending
 
@@ -59,9 +61,10 @@ def clear_journal(sql: Sql) -> bool | None:
 
 
 def under_open_case() -> ColumnElement[bool]:
-    """Of a row of `events`: a person has still to look at it."""
+    """Of a row of `events`: a person has still to look at it, or somebody asked for help there and may tell us yet. Whoever is refused an
+    erasure for it must not learn which of the two."""
     open_one = select(case_events.c.event_id).join_from(case_events, cases, case_events.c.case_id == cases.c.id)
-    return exists(open_one.where(case_events.c.event_id == events.c.id, unended()))
+    return or_(exists(open_one.where(case_events.c.event_id == events.c.id, unended())), kept_for_help())
 
 
 def awaited() -> ColumnElement[bool]:
@@ -73,7 +76,7 @@ def awaited() -> ColumnElement[bool]:
 
 
 def deletable() -> tuple[ColumnElement[bool], ...]:
-    return events.c.preserved.is_(False), ~under_open_case(), ~awaited()
+    return events.c.preserved.is_(False), ~under_open_case(), ~awaited(), ~preserved_event()
 
 
 def delete_events(connection: Connection, ids: Sequence[str]) -> dict[str, int]:

@@ -32,9 +32,11 @@ class Lifecycle:
     def retention(self, now: datetime, periods: Periods | None = None) -> Mapping[str, int]:
         """Delete what is due; how much of what."""
         self.after_restore("system")
+        expired = self._database.requests.expire(now)
         kept = self._database.vault.sweep()  # first: what the vault has still to take in must not be deleted before
         gone = retain(self._database, now, periods or Periods())
-        return {**gone, **{f"vault_{what}": n for what, n in kept.items()}}
+        ended = {"preservations_expired": expired} if expired else {}
+        return {**gone, **ended, **{f"vault_{what}": n for what, n in kept.items()}}
 
     def erase(self, account: str, by: str) -> Erasure:
         """`account` is the service's own id."""

@@ -20,8 +20,11 @@ from nightlight.adapters.lifecycle.erasures import Erasures, Line
 from nightlight.adapters.lifecycle.striking import ERASED, holds, struck
 from nightlight.adapters.store.case_tables import OF_CASES, case_children, user_reports
 from nightlight.adapters.store.cases import CASE, case_of, unended
+from nightlight.adapters.store.help_tables import help_keeps
 from nightlight.adapters.store.ledger import Ledger
 from nightlight.adapters.store.outbox import WAITING
+from nightlight.adapters.store.preserved import preserved_case, preserved_event
+from nightlight.adapters.store.request_tables import preservations
 from nightlight.adapters.store.rows import LIMIT, limit_of, pack
 from nightlight.adapters.store.tables import (
     accounts,
@@ -40,6 +43,7 @@ from nightlight.adapters.store.tables import (
     summaries,
     tails,
 )
+from nightlight.adapters.store.trust_tables import of_trust, trusted_contacts
 from nightlight.adapters.store.vault_tables import identities, vault_cases
 from nightlight.core.assessment import Assessment
 from nightlight.core.case import CaseState
@@ -54,13 +58,15 @@ if TYPE_CHECKING:
     from nightlight.adapters.store.database import Database
 
 _PAGE = 200
+_PRESERVED = "preserved for an authority"
+_WHY_CASE = {CaseState.FILED: "reported: kept as the law asks", CaseState.DECLINED: _PRESERVED}
 
 
 class Kept(Struct, frozen=True):
     """Something that may not be erased now, and why."""
 
     what: str
-    """`event`, `decision`, `case`, `evidence`, `limit`, or `message`."""
+    """`event`, `decision`, `case`, `preservation`, `evidence`, `limit`, or `message`."""
     id: str
     why: str
 
@@ -163,7 +169,10 @@ class Person:
             ledger.append(AuditEntry(at=self._db.clock.now(), actor=by, action=action, target=self._commitment, detail=dict(done)))
 
     def _own_events(self, connection: Connection) -> dict[str, int]:
-        """What the account did: the whole event goes, with its decisions, signals and folded facts."""
+        """What the account did: the whole event goes, with its decisions, signals and folded facts. What it asked to be kept goes first."""
+        mine_kept = help_keeps.c.account_mac == bytes.fromhex(self._commitment)
+        if gone := connection.execute(help_keeps.delete().where(mine_kept)).rowcount:
+            return {"help_keeps": gone}
         mine = select(events.c.id).join_from(events, event_accounts, event_accounts.c.event_id == events.c.id)
         mine = mine.where(event_accounts.c.account == self._id, events.c.actor == self._id, *deletable())
         ids = connection.execute(mine.limit(BATCH)).scalars().all()
@@ -209,7 +218,7 @@ class Person:
             keys, event = list(place.table.primary_key.columns), place.event if place.event is not None else literal("")
             bound: ColumnElement[bool] = literal(False)
             if place.event is not None:
-                of_event = or_(events.c.preserved.is_(True), under_open_case())
+                of_event = or_(events.c.preserved.is_(True), under_open_case(), preserved_event())
                 bound = exists(select(events.c.id).where(events.c.id == place.event, of_event))
             found = self._read(select(event, bound, *keys).where(self._left_in(place)))
             refused.update(dict.fromkeys(id for id, is_bound, *_ in found if is_bound))
@@ -278,13 +287,15 @@ class Person:
         delete(limits, limits.c.account == self._id, limits.c.lifted_by.is_not(None))
         for key in self._messages(connection, waiting=False):
             delete(outbox, outbox.c.key == key)
+        for table, mine in of_trust(self._id):
+            delete(table, mine)
         if not _rests(kept):
             delete(identities, identities.c.account == self._id)
             for place in (STATES, ASSESSMENTS, SUMMARIES, FACTS):
                 delete(place.table, self._about(place))
             delete(tails, self._names(tails.c.direction))
             # What an authority was told of is kept as the law asks; what it rests on with it.
-            closed = select(cases.c.id).where(cases.c.state == CaseState.DECLINED.value, self._concerned())
+            closed = select(cases.c.id).where(cases.c.state == CaseState.DECLINED.value, self._concerned(), ~preserved_case())
             for table in OF_CASES:
                 delete(table, table.c.case_id.in_(closed))
             delete(cases, cases.c.id.in_(closed))
@@ -298,13 +309,18 @@ class Person:
 
     def _kept(self, connection: Connection) -> Iterator[Kept]:
         ea = event_accounts.c
-        mine = select(events.c.id, events.c.preserved).join_from(events, event_accounts, ea.event_id == events.c.id)
-        for id, preserved in connection.execute(mine.where(ea.account == self._id).order_by(events.c.seq)).all():
-            yield Kept("event", id, "preserved as evidence" if preserved else "part of an open case")
-        kept_cases = select(cases.c.id, cases.c.state).where(cases.c.state != CaseState.DECLINED.value, self._concerned())
+        mine = select(events.c.id, events.c.preserved, preserved_event() & ~under_open_case())
+        mine = mine.join_from(events, event_accounts, ea.event_id == events.c.id)
+        for id, preserved, asked_for in connection.execute(mine.where(ea.account == self._id).order_by(events.c.seq)).all():
+            yield Kept("event", id, "preserved as evidence" if preserved else _PRESERVED if asked_for else "part of an open case")
+        stays = or_(cases.c.state != CaseState.DECLINED.value, preserved_case())
+        kept_cases = select(cases.c.id, cases.c.state).where(stays, self._concerned())
         for id, state in connection.execute(kept_cases.order_by(cases.c.id)).all():
-            filed = state == CaseState.FILED.value
-            yield Kept("case", id, "reported: kept as the law asks" if filed else "open: a person has still to decide")
+            why = _WHY_CASE.get(CaseState(state), "open: a person has still to decide")
+            yield Kept("case", id, why)
+        asked = select(preservations.c.id, preservations.c.until).where(preservations.c.account == self._id)
+        for id, until in connection.execute(asked.where(preservations.c.state == "active").order_by(preservations.c.id)).all():
+            yield Kept("preservation", id, f"an authority asked to preserve it until {moment(until).date()}")
         v = vault_cases.c
         evidence = select(v.id, v.keep_until).where(holds(self._db.sql, v.facts, self._id)).order_by(v.id)
         for id, until in connection.execute(evidence).all():
@@ -389,6 +405,8 @@ class Person:
             yield {"type": "tail", "key": direction, "text": self._db.sealer.open(bytes(sealed), f"tail:{direction}").decode()}
         for row in self._all(limits, [limits.c[n] for n in LIMIT], limits.c.account == self._id):
             yield {"type": "limit", "limit": limit_of(row)}
+        for first, second, since in self._all(trusted_contacts, list(trusted_contacts.c), of_trust(self._id)[0][1]):
+            yield {"type": "trusted_contact", "other": second if first == self._id else first, "since": moment(since)}
         for row in self._all(cases, [cases.c[n] for n in CASE], self._concerned()):
             yield {"type": "case", "case": case_of(row, self._db.sealer)}
         for account, sealed in self._all(identities, [identities.c.account, identities.c.sealed], identities.c.account == self._id):
@@ -457,7 +475,7 @@ def _known(packed: bytes) -> bytes:
 
 def _rests(kept: Iterable[Kept]) -> bool:
     """Whether something is kept that the memories of the account are part of."""
-    return any(k.what in ("event", "case") for k in kept)
+    return any(k.what in ("event", "case", "preservation") for k in kept)
 
 
 def _plain(value: Any) -> Any:

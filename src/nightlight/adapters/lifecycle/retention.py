@@ -11,6 +11,7 @@ from msgspec import Struct
 from sqlalchemy import ColumnElement, Connection, Table, exists, or_, select, text, tuple_
 
 from nightlight.adapters.lifecycle.deletion import BATCH, clear_journal, deletable, delete_events, thorough
+from nightlight.adapters.lifecycle.ended import retain_cases
 from nightlight.adapters.store.cases import unended
 from nightlight.adapters.store.outbox import CANCELLED, DELIVERED
 from nightlight.adapters.store.prepared import AnySelect
@@ -33,6 +34,7 @@ from nightlight.adapters.store.tables import (
     summaries,
     tails,
 )
+from nightlight.adapters.store.trust_tables import trusted_contacts
 from nightlight.core.ports import AuditEntry
 
 if TYPE_CHECKING:
@@ -54,6 +56,12 @@ class Periods(Struct, frozen=True, kw_only=True):
     """Since they ended."""
     bank_history: timedelta = timedelta(days=30)
     """Since a bank's item or settings became others: as long as the bank can go back to them. Verdicts on items that are gone, too."""
+    cases: timedelta = timedelta(days=400)
+    """What people wrote about a case, and its reports, since it ended: more than the year of 18 USC 2258A. See `ended`."""
+    exposure: timedelta = timedelta(days=365)
+    """What a reviewer was exposed to, since that day: a year's trend for who looks after them. Nobody measured it."""
+    requests: timedelta = timedelta(days=1095)
+    """What an authority asked for and was told, since it ended: three years in which somebody may ask about it. Nobody measured it."""
 
 
 class Step(Struct, frozen=True):
@@ -71,6 +79,7 @@ def retain(database: Database, now: datetime, periods: Periods) -> Mapping[str, 
     for step in _steps(now, periods):
         while done := _batch(database, now, step):
             total.update(done)
+    total.update(retain_cases(database, now, periods))
     if total and clear_journal(database.sql) is False:
         # Not lost, only late: the next sweep empties it, or SQLite when it begins the journal anew.
         detail = {"cleared": False}
@@ -147,6 +156,8 @@ def _orphan_accounts() -> Step:
         exists(select(event_accounts.c.event_id).where(event_accounts.c.account == a)),
         exists(select(events.c.seq).where(events.c.conversation == a)),
         exists(select(limits.c.account).where(limits.c.account == a)),
+        exists(select(trusted_contacts.c.since).where(trusted_contacts.c.first == a)),
+        exists(select(trusted_contacts.c.since).where(trusted_contacts.c.second == a)),
     )
 
     def delete(connection: Connection, found: Sequence[Any]) -> dict[str, int]:

@@ -13,6 +13,7 @@ from sqlalchemy import select
 
 from nightlight.adapters.audit import Chain, HeadFiles
 from nightlight.adapters.sealer import Keyring, KeysMissing
+from nightlight.adapters.store.arrivals import SqlArrivals
 from nightlight.adapters.store.banks import Hasher, SqlBanks
 from nightlight.adapters.store.banks.derived import Deriver
 from nightlight.adapters.store.banks.rows import item_commitment
@@ -21,22 +22,29 @@ from nightlight.adapters.store.cases import SqlCases
 from nightlight.adapters.store.desk import SqlCaseDesk, Tools
 from nightlight.adapters.store.engine import RESTORE_PENDING, Sql, make_file, make_home, reached, resolve
 from nightlight.adapters.store.exchanges import SqlExchanges
+from nightlight.adapters.store.help import SqlHelp
 from nightlight.adapters.store.history import SqlHistory
 from nightlight.adapters.store.jobs import SqlJobs
 from nightlight.adapters.store.keys import SqlKeys
 from nightlight.adapters.store.ledger import AuditLog
 from nightlight.adapters.store.limits import SqlLimits
 from nightlight.adapters.store.migrate import require_current, upgrade
+from nightlight.adapters.store.notices import SqlNotices
 from nightlight.adapters.store.opened import OpenedFile
 from nightlight.adapters.store.outbox import SqlOutbox
 from nightlight.adapters.store.pipeline import SqlPipelineStore
 from nightlight.adapters.store.policies import SqlPolicies
 from nightlight.adapters.store.reports import SqlReports
+from nightlight.adapters.store.requests import SqlRequests
 from nightlight.adapters.store.reviewer_sessions import Staying
 from nightlight.adapters.store.reviewers import SqlReviewers
 from nightlight.adapters.store.self_reports import Kept, SqlSelfReports
+from nightlight.adapters.store.standing import SqlStanding
 from nightlight.adapters.store.tables import meta
+from nightlight.adapters.store.terms import SqlTerms
 from nightlight.adapters.store.trail import SqlTrail
+from nightlight.adapters.store.trials import SqlTrials
+from nightlight.adapters.store.trust import MayPair, PairingLimits, SqlTrust
 from nightlight.adapters.store.user_reports import SqlUserReports
 from nightlight.core.bank import FingerprintIndex
 from nightlight.core.clock import Clock
@@ -77,6 +85,10 @@ class Database:
         self.limits = SqlLimits(sql, self.audit, sealer, clock)
         self.reports = SqlReports(sql, self.audit, sealer, clock, OpenedFile(home))
         self.trail = SqlTrail(sql)
+        self.notices = SqlNotices(sql, self.audit, sealer)
+        self.requests = SqlRequests(sql, self.audit, sealer, clock, self.pseudonymiser)
+        self.terms = SqlTerms(sql, self.audit, clock)
+        self.trials = SqlTrials(sql, self.audit, sealer, clock, self.terms)
 
     @cached_property
     def vault(self) -> SqlVault:
@@ -111,6 +123,10 @@ class Database:
     def reviewers(self, staying: Staying | None = None) -> SqlReviewers:
         return SqlReviewers(self.sql, self.audit, self.sealer, self.clock, staying=staying)
 
+    def arrivals(self, staying: Staying) -> SqlArrivals:
+        """People who come from an identity provider."""
+        return SqlArrivals(self.sql, self.audit, self.sealer, self.clock, staying)
+
     def desk(self, book: Rulebook, policy: VerdictRules | None = None) -> SqlCaseDesk:
         """Cases in the hands of people. `policy`: what follows from a verdict."""
         tools = Tools(sql=self.sql, audit=self.audit, sealer=self.sealer, clock=self.clock, limits=self.limits, book=book, policy=policy)
@@ -119,6 +135,18 @@ class Database:
     def user_reports(self, weigh: Callable[[CaseOpening], CaseOpening], keep: timedelta, anonymous_an_hour: int) -> SqlUserReports:
         """`weigh`: what the review room makes of an opening."""
         return SqlUserReports(self.sql, self.audit, self.sealer, self.clock, self.pseudonymiser, weigh, keep, anonymous_an_hour)
+
+    def help(self, *, valid: timedelta, keep: timedelta) -> SqlHelp:
+        """`valid`: how long a link waits for its first tap. `keep`: how long that keeps messages."""
+        return SqlHelp(self.sql, self.audit, self.sealer, self.clock, self.pseudonymiser, valid=valid, keep=keep)
+
+    @cached_property
+    def standing(self) -> SqlStanding:
+        return SqlStanding(self.sql)
+
+    def trust(self, may_pair: MayPair, limits: PairingLimits | None = None) -> SqlTrust:
+        """`may_pair`: whether two may become trusted contacts."""
+        return SqlTrust(self.sql, self.audit, self.sealer, self.clock, self.pseudonymiser, may_pair, limits)
 
     def ping(self) -> None:
         """Raises where the database does not answer."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import literal_column, select, tuple_
 
 from nightlight.adapters.store.engine import Sql
 from nightlight.adapters.store.rows import LIMIT, limit_of
@@ -50,6 +50,29 @@ class SqlHistory:
             after = page[-1][0]
             for _, ours, theirs in page:
                 yield _decision(bytes(ours)), _decision(bytes(theirs))
+
+    def decided_lately(self, live: str, shadow: str, most: int) -> Iterator[tuple[Decision, Decision]]:
+        """Live and shadow decisions of just these two versions about the same event, the latest first, at most so many."""
+        ours, theirs = decisions.alias("live"), decisions.alias("shadow")
+        both = select(theirs.c.at, theirs.c.event_id, ours.c.body, theirs.c.body)
+        both = both.join_from(theirs, ours, ours.c.event_id == theirs.c.event_id)
+        # The literals let the partial index on shadow's decisions be seen to fit.
+        both = both.where(theirs.c.mode == literal_column("'shadow'"), theirs.c.policy == shadow)
+        both = both.where(ours.c.mode == literal_column("'live'"), ours.c.policy == live)
+        both = both.order_by(theirs.c.at.desc(), theirs.c.event_id.desc())
+        last: tuple[int, str] | None = None
+        while most > 0:
+            page = both.limit(min(_PAGE, most))
+            if last is not None:
+                page = page.where(tuple_(theirs.c.at, theirs.c.event_id) < tuple_(*last))
+            with self._sql.read() as connection:
+                rows = connection.execute(page).all()
+            for _, _, one, other in rows:
+                yield _decision(bytes(one)), _decision(bytes(other))
+            if len(rows) < min(_PAGE, most):
+                return
+            most -= len(rows)
+            last = rows[-1][0], rows[-1][1]
 
     def limits_of(self, accounts: Sequence[str], at: datetime) -> Mapping[str, Sequence[ContactLimit]]:
         """Limits that ended after `at`, lifted ones too, by account."""

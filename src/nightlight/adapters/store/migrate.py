@@ -9,7 +9,7 @@ from sqlalchemy import Connection, inspect, text
 from nightlight.adapters.store.engine import Sql
 from nightlight.core.errors import Conflict
 
-HEAD = "0009"
+HEAD = "0014"
 """The newest step, written here so that a database that is up to date is opened without importing Alembic (0.3 s)."""
 
 _LOCK = 0x4E494748  # "NIGH": the advisory lock under which one process migrates at a time

@@ -6,6 +6,7 @@ through the end of its lease can neither keep an id nor begin another call.
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -35,9 +36,10 @@ log = structlog.get_logger("nightlight.reports")
 
 RUNNER = "system"
 _r, _s = reports.c, report_steps.c
-_filing = msgspec.msgpack.Decoder(Filing).decode
+_stored = msgspec.msgpack.Decoder(Filing).decode
 _draft = msgspec.msgpack.Decoder(Draft).decode
 Change = Callable[[Filing], Filing]
+_SEALED = "sealed:"
 
 
 class Fenced(Exception):
@@ -55,7 +57,7 @@ class SqlReports:
     def get(self, id: str) -> Filing:
         """Raises NotFound."""
         with self._sql.read() as connection:
-            return _filing(_found(connection, id).filing)
+            return self._filing(_found(connection, id).filing)
 
     def draft(self, id: str) -> Draft:
         """What it says, opened. Raises NotFound."""
@@ -100,7 +102,7 @@ class SqlReports:
 
     def _where(self, *wanted: Any, most: int = 1000) -> list[Filing]:
         with self._sql.read() as connection:
-            return [_filing(raw) for raw in connection.execute(select(_r.filing).where(*wanted).order_by(_r.id).limit(most)).scalars()]
+            return [self._filing(raw) for raw in connection.execute(select(_r.filing).where(*wanted).order_by(_r.id).limit(most)).scalars()]
 
     # -- people --------------------------------------------------------------------------------------------------------------------
 
@@ -134,7 +136,7 @@ class SqlReports:
             with self._audit.transaction() as ledger:
                 row = {"id": report.id, "case_id": report.case, "authority": report.authority, "place": place, "about": about}
                 sealed = self._sealed(report.id, draft)
-                values = row | {"corrects": corrects or "", "run": 0, "draft": sealed} | _columns(filing)
+                values = row | {"corrects": corrects or "", "run": 0, "draft": sealed} | _columns(self._closed(filing))
                 ledger.connection.execute(reports.insert().values(**values))
                 detail = {"case": report.case, "authority": report.authority, "corrects": corrects, "files": len(draft.files)}
                 ledger.append(_entry(now, by, "report.draft", report.id, detail))
@@ -148,11 +150,12 @@ class SqlReports:
         now = self._clock.now()
         with self._audit.transaction() as ledger:
             row = _locked(ledger.connection, id)
-            old = _filing(row.filing)
+            old = self._filing(row.filing)
             if old.version != version:
                 raise Conflict("somebody else changed it meanwhile: look at it again", field="version")
             if old.in_motion or old.report.state in FILED or old.report.state is ReportState.RETRACTED:
-                raise Conflict(f"a report that is {old.report.state} and {old.wanted} cannot be edited", field="state")
+                going = " and on its way" if old.in_motion else ""
+                raise Conflict(f"a report that is {old.report.state}{going} cannot be edited", field="state")
             if old.report.authority_id is not None:
                 raise Conflict("the authority may still hold it as it was: retract it first", field="state")
             report = old.report if old.report.state is ReportState.DRAFT else old.report.move(ReportState.DRAFT, now)
@@ -165,7 +168,7 @@ class SqlReports:
         """What a person asks for, such as `core.filing.asked_again`: computed on the row as it is now."""
         now = self._clock.now()
         with self._audit.transaction() as ledger:
-            old = _filing(_locked(ledger.connection, id).filing)
+            old = self._filing(_locked(ledger.connection, id).filing)
             new = change(old)
             self._keep(ledger.connection, new)
             ledger.append(_entry(now, by, action, id, _moved(old, new) | {"asked": reason}))
@@ -174,8 +177,11 @@ class SqlReports:
     def forget(self, connection: Connection, case: str) -> int:
         """In somebody's transaction, when a case is destroyed: its reports' documents go, and what the authority said of them; how many.
         That there were reports, and their ids at the authority, stays."""
-        ids = [row.id for row in connection.execute(select(_r.id).where(_r.case_id == case))]
-        connection.execute(reports.update().where(_r.id.in_(ids)).values(draft=b""))
+        ids = []
+        for id, raw in connection.execute(select(_r.id, _r.filing).where(_r.case_id == case)).all():
+            ids.append(id)
+            bare = pack(replace(_stored(raw), why=""))
+            connection.execute(reports.update().where(_r.id == id).values(draft=b"", filing=bare))
         connection.execute(report_steps.update().where(_s.report_id.in_(ids)).values(detail=None))
         return len(ids)
 
@@ -188,7 +194,7 @@ class SqlReports:
             row = _locked(ledger.connection, id)
             if self._held(row, now):
                 raise Busy("another process is sending this report just now")
-            taken = self._recalled(ledger, replace(_filing(row.filing), run=row.run + 1), now)
+            taken = self._recalled(ledger, replace(self._filing(row.filing), run=row.run + 1), now)
             self._keep(ledger.connection, taken, lease_by=holder(), lease_until=micros(now + lease), run=taken.run)
             open = _s.report_id == id, _s.ended_at.is_(None)
             for step in ledger.connection.execute(select(_s.id, _s.call, _s.run).where(*open).order_by(_s.id)).all():
@@ -219,7 +225,7 @@ class SqlReports:
         now = self._clock.now()
         with self._audit.transaction() as ledger:
             row = self._mine(ledger, filing)
-            current = _filing(row.filing)
+            current = self._filing(row.filing)
             if next_step(current, now) != step:  # a person changed what is wanted
                 raise Fenced
             id = filing.report.id
@@ -238,7 +244,7 @@ class SqlReports:
             self._remember(filing, answer.report_id, now)
         with self._audit.transaction() as ledger:
             row = self._mine(ledger, filing)
-            old = _filing(row.filing)
+            old = self._filing(row.filing)
             new = settled(old, step, answer, now, patience)
             id = old.report.id
             ended = {"ended_at": micros(now), "outcome": answer.outcome.value, "code": answer.code, "status": answer.status}
@@ -262,7 +268,7 @@ class SqlReports:
         """A step of the run that needs no call. Raises Fenced."""
         now = self._clock.now()
         with self._audit.transaction() as ledger:
-            old = _filing(self._mine(ledger, filing).filing)
+            old = self._filing(self._mine(ledger, filing).filing)
             if next_step(old, now) != wanted:
                 raise Fenced
             new = change(old)
@@ -280,7 +286,7 @@ class SqlReports:
         """The report that a filed correction corrects says so, in the same transaction."""
         if new.corrects is None or new.report.state not in FILED or old.report.state in FILED:
             return
-        earlier = _filing(_locked(ledger.connection, new.corrects).filing)
+        earlier = self._filing(_locked(ledger.connection, new.corrects).filing)
         moved = replace(earlier, report=earlier.report.move(ReportState.CORRECTED, now), updated_at=now)
         self._keep(ledger.connection, moved)
         ledger.append(_entry(now, RUNNER, "report.corrected", new.corrects, {"by": new.report.id} | _moved(earlier, moved)))
@@ -297,10 +303,24 @@ class SqlReports:
         return row.lease_until is not None and row.lease_until > micros(now) and not is_dead(row.lease_by)
 
     def _keep(self, connection: Connection, filing: Filing, **more: Any) -> None:
-        connection.execute(reports.update().where(_r.id == filing.report.id).values(**_columns(filing), **more))
+        connection.execute(reports.update().where(_r.id == filing.report.id).values(**_columns(self._closed(filing)), **more))
 
     def _sealed(self, id: str, draft: Draft) -> bytes:
         return self._sealer.seal(pack(draft), _context(id, "draft"))
+
+    def _closed(self, filing: Filing) -> Filing:
+        """As it is stored. Why a report is corrected is what the authority reads: sealed, as the document is that says it too."""
+        if not filing.why:
+            return filing
+        sealed = self._sealer.seal(filing.why.encode(), _context(filing.report.id, "why"))
+        return replace(filing, why=_SEALED + b64encode(sealed).decode())
+
+    def _filing(self, raw: bytes) -> Filing:
+        found = _stored(raw)
+        if not found.why.startswith(_SEALED):
+            return found
+        sealed = b64decode(found.why.removeprefix(_SEALED))
+        return replace(found, why=self._sealer.open(sealed, _context(found.report.id, "why")).decode())
 
     def _taken(self, row: Any, words: bool) -> Taken:
         detail = ""

@@ -52,7 +52,7 @@ class SessionStore:
             return None
         now, s, r = self._clock.now(), sessions.c, reviewers.c
         wanted = select(s.id.label("session"), s.seen_at, *reviewers.c).join_from(sessions, reviewers, s.reviewer == r.id)
-        able = r.disabled.is_(False) & r.password.is_not(None)
+        able = r.disabled.is_(False) & (r.password.is_not(None) | r.subject_mac.is_not(None))
         with self._sql.read() as connection:
             row = connection.execute(wanted.where(s.secret_mac == self._mac(secret), self._holds(now), able)).first()
         if row is None:

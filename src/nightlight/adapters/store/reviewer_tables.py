@@ -22,6 +22,9 @@ reviewers = Table(
     Column("enrol_until", BigInteger, nullable=True),
     Column("disabled", Boolean, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    # Keyed hash of issuer and subject, of people who sign in at an identity provider; null: with a password here.
+    Column("subject_mac", LargeBinary, nullable=True),
+    Index("ix_reviewers_subject_mac", "subject_mac", unique=True),
 )
 
 recovery_codes = Table(

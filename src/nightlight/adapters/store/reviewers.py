@@ -80,6 +80,8 @@ class SqlReviewers:
         code, now = new_code(), self._clock.now()
         with self._audit.transaction() as ledger:
             found = self._known(ledger.connection, id)
+            if found.subject_mac is not None:
+                raise Conflict("they sign in at the identity provider: what they sign in with is reset there", field="id")
             cleared = {"password": None, "totp_key": None, **self._enrolling(code)}
             ledger.connection.execute(update(reviewers).where(reviewers.c.id == found.id).values(cleared))
             ledger.connection.execute(delete(recovery_codes).where(recovery_codes.c.reviewer == found.id))
@@ -247,7 +249,7 @@ class SqlReviewers:
 
     def _administrators(self, connection: Connection) -> set[str]:
         r = reviewers.c
-        able = (r.role == Role.ADMINISTRATOR.value) & r.disabled.is_(False) & r.password.is_not(None)
+        able = (r.role == Role.ADMINISTRATOR.value) & r.disabled.is_(False) & (r.password.is_not(None) | r.subject_mac.is_not(None))
         return set(connection.execute(select(r.id).where(able)).scalars())
 
     def _one(self, connection: Connection, id: str) -> Person:
@@ -267,7 +269,7 @@ def _person(row: Any, codes: int) -> Person:
         name=row.name,
         role=Role(row.role),
         created_at=moment(row.created_at),
-        enrolled=row.password is not None,
+        enrolled=row.password is not None or row.subject_mac is not None,
         disabled=row.disabled,
         recovery_codes=codes,
     )

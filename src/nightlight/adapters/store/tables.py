@@ -103,6 +103,8 @@ decisions = Table(
     _id("late_of", nullable=True),
     _blob("body"),
     Index("ix_decisions_late", "late_of", sqlite_where=text("late_of IS NOT NULL"), postgresql_where=text("late_of IS NOT NULL")),
+    # Only what a shadow set decided: the comparison begins with the latest of it.
+    Index("ix_decisions_shadow", "at", sqlite_where=text("mode = 'shadow'"), postgresql_where=text("mode = 'shadow'")),
     sqlite_with_rowid=False,
 )
 
@@ -516,3 +518,4 @@ meta = Table("meta", metadata, Column("name", Text, primary_key=True, nullable=F
 
 # Tables of parts that have a module of their own: whoever reads `metadata` from here has them all.
 from nightlight.adapters.store import case_tables as _case_tables  # noqa: E402, F401
+from nightlight.adapters.store import trust_tables as _trust_tables  # noqa: E402, F401

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 from msgspec.structs import replace
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, or_, select
 
 from nightlight.adapters.sealer import Keyring
 from nightlight.adapters.store import rows
@@ -22,6 +22,7 @@ from nightlight.adapters.store.cases import CaseWriter, unended
 from nightlight.adapters.store.engine import Sql
 from nightlight.adapters.store.ledger import CASES, AuditLog, Ledger
 from nightlight.adapters.store.prepared import insert, insert_new
+from nightlight.adapters.store.preserved import preserved_case
 from nightlight.adapters.store.tables import accounts, cases, event_accounts, events, micros, moment
 from nightlight.core.case import Peers, peers_of
 from nightlight.core.clock import Clock
@@ -132,9 +133,9 @@ class SqlUserReports:
     # -- for the sweep -------------------------------------------------------------------------------------------------------------
 
     def expire(self, now: datetime) -> int:
-        """Delete reports whose time is over and whose case has ended; how many."""
+        """Delete reports whose time is over and whose case has ended, unless an authority asked to preserve it; how many."""
         r = user_reports.c
-        open_ = select(cases.c.id).where(cases.c.id == r.case_id, unended()).exists()
+        open_ = select(cases.c.id).where(cases.c.id == r.case_id, or_(unended(), preserved_case())).exists()
         done = 0
         while True:
             with self._sql.read() as connection:

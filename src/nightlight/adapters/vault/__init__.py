@@ -2,7 +2,7 @@
 
 `SqlVault` fills `core.vault.Vault`. Its modules: `keys` (what lies in the key folder), `sealing` (content in parts), `rows` (what is
 authenticated, and how), `promoting` (recent messages move in when a case opens), `destroying`, `checking`, `sweeping` (what happens by
-itself), `clocks` (the table for a lawyer), `identities`.
+itself), `clocks` (the table for a lawyer), `identities`, `transit` (wrapping keys in a key service).
 """
 
 from nightlight.adapters.vault.clocks import ClockTable, load_clocks, shipped_clocks
@@ -10,6 +10,7 @@ from nightlight.adapters.vault.identities import Resolver, SqlIdentities
 from nightlight.adapters.vault.keys import KEY_FOLDER, WRAPPING, CaseSecrets, FileWrapper
 from nightlight.adapters.vault.promoting import waiting
 from nightlight.adapters.vault.store import VAULT, SqlVault
+from nightlight.adapters.vault.transit import MovingWrapper, TransitWrapper
 
 __all__ = [
     "KEY_FOLDER",
@@ -18,9 +19,11 @@ __all__ = [
     "CaseSecrets",
     "ClockTable",
     "FileWrapper",
+    "MovingWrapper",
     "Resolver",
     "SqlIdentities",
     "SqlVault",
+    "TransitWrapper",
     "load_clocks",
     "shipped_clocks",
     "waiting",

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, or_, select
 
 from nightlight.adapters.lifecycle.deletion import BATCH, clear_journal, delete_events, thorough, under_open_case
 from nightlight.adapters.lifecycle.erasures import Erasures, Line
+from nightlight.adapters.store.preserved import preserved_event, refuse_preserved
 from nightlight.adapters.store.tables import case_events, events, moment
 from nightlight.adapters.store.vault_tables import vault_cases, vault_destructions, vault_items, vault_parts, vault_pending
 from nightlight.adapters.vault import rows
@@ -49,6 +50,8 @@ def destroy(vault: SqlVault, case: str, by: str, reason: str, *, due: bool = Fal
         if facts.destroy is None:
             if facts.holds and not restored:
                 raise Conflict("there is a legal hold on this case; release it first", field="case")
+            if not restored:
+                refuse_preserved(ledger.connection, case)
             if due and row.keep_until > rows.micros(vault.db.clock.now()):
                 raise Conflict("somebody has it kept longer now", field="case")
             if not restored and (duty := vault.duty(row)) is not None:
@@ -148,7 +151,9 @@ def _events_of(connection: Connection, case: str) -> Iterator[str]:
         events.c.id.in_(select(link.event_id).where(link.case_id == case)),
     )
     yield from connection.execute(
-        select(events.c.id).where(of_case, ~kept_elsewhere.exists(), ~pending.exists(), ~under_open_case()).order_by(events.c.seq)
+        select(events.c.id)
+        .where(of_case, ~kept_elsewhere.exists(), ~pending.exists(), ~under_open_case(), ~preserved_event())
+        .order_by(events.c.seq)
     ).scalars()
 
 

@@ -12,6 +12,7 @@ from msgspec import Struct
 from sqlalchemy import Connection, select
 
 from nightlight.adapters.lifecycle.deletion import thorough
+from nightlight.adapters.store.preserved import refuse_preserved_account
 from nightlight.adapters.store.tables import cases
 from nightlight.adapters.store.vault_tables import identities
 from nightlight.adapters.vault.store import VAULT, said
@@ -115,6 +116,7 @@ class SqlIdentities:
         _account(account)
         pseudonym = self._db.pseudonymiser("account", account)
         with self._db.audit.transaction(VAULT) as ledger, thorough(ledger.connection):
+            refuse_preserved_account(ledger.connection, pseudonym)
             done = ledger.connection.execute(identities.delete().where(identities.c.account == pseudonym)).rowcount
             if done:
                 ledger.append(self._entry(by, "identity.remove", pseudonym))

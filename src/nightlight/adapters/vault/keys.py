@@ -175,7 +175,9 @@ class CaseSecrets:
 def put_back(copy: Path, folder: Path, gone: Set[str]) -> None:
     """Keys of a backup that was made with them: those that are not there yet, and none of a case that was destroyed."""
     make_folder(folder)
-    if not (folder / WRAPPING).exists():
+    if not (copy / WRAPPING).exists():
+        pass  # its wrapping keys are in a key service
+    elif not (folder / WRAPPING).exists():
         create_private(folder / WRAPPING, (copy / WRAPPING).read_bytes())
     else:
         FileWrapper(folder / WRAPPING).adopt(copy / WRAPPING)

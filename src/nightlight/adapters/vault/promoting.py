@@ -109,10 +109,11 @@ def _batch(vault: SqlVault, case: str, wanted: Sequence[tuple[str, int]]) -> int
         return _drop(vault, case)
     except NightlightError:
         with vault.db.sql.read() as connection:
-            row = connection.execute(select(vault_cases.c.state).where(vault_cases.c.id == case)).scalar_one_or_none()
-        if row in (None, rows.DESTROYING):  # destroyed, or about to be: nothing more comes in
+            state = connection.execute(select(vault_cases.c.state).where(vault_cases.c.id == case)).scalar_one_or_none()
+            gone = connection.execute(select(vault_destructions.c.at).where(vault_destructions.c.case_id == case)).first()
+        if gone is not None or state == rows.DESTROYING:  # nothing more comes in
             return _drop(vault, case)
-        raise
+        raise  # such as a key service that does not answer: it is taken in once it does
     with vault.db.audit.transaction(VAULT) as ledger:
         row = rows.read_case(ledger.connection, vault.macs, case, lock=True)
         if row is None or row.state == rows.DESTROYING:

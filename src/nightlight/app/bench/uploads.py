@@ -64,9 +64,9 @@ def run(seconds: float = 10.0, connections: int = 4, progress: Callable[[str], N
             _warm_up(port, key, pictures, connections)
             progress("uploading")
             load = _Load(port, key, pictures, "full")
-            spent = _cpu_of_children()
+            spent = cpu_of_children()
             took = load.drive(seconds, connections)
-            spent = _cpu_of_children() - spent
+            spent = cpu_of_children() - spent
     waits = sorted(load.waits)
     if not waits:
         raise RuntimeError("no upload was answered in time")
@@ -108,7 +108,7 @@ def _warm_up(port: int, key: str, pictures: Sequence[bytes], connections: int) -
             return
 
 
-def _cpu_of_children() -> float:
+def cpu_of_children() -> float:
     """Seconds that all processes below this one have run so far; 0 where that cannot be told."""
     parents: dict[int, int] = {}
     ticks: dict[int, int] = {}

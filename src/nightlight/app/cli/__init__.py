@@ -22,16 +22,21 @@ from nightlight.app.cli import (
     index,
     keys,
     media,
+    notices,
     people,
     policy,
+    protect,
     report_validate,
     reports,
+    requests,
     reviewers,
     screen,
     self_reports,
     serve,
     sim,
+    terms,
     train,
+    trial,
     vault,
 )
 from nightlight.app.cli.common import Exit, exit_code
@@ -73,9 +78,16 @@ app.command("train")(train.train)
 app.add_typer(bench.app, name="bench")
 app.add_typer(vault.app, name="vault")
 reports.app.command("validate")(report_validate.validate)
+reports.app.command("schema")(report_validate.schema)
 app.add_typer(reports.app, name="report")
 app.add_typer(sim.app, name="sim")
 app.add_typer(reviewers.app, name="people")
+app.add_typer(protect.app, name="protect")
+app.add_typer(notices.app, name="notice")
+app.add_typer(requests.preserve, name="preserve")
+app.add_typer(requests.emergency, name="emergency")
+app.add_typer(terms.app, name="terms")
+app.add_typer(trial.app, name="trial")
 
 
 def _version(wanted: bool) -> None:

@@ -169,6 +169,49 @@ def conversations(
     typer.echo(f"{result.machine}, {result.date}; processor time but for the first message")
 
 
+@app.command()
+def console(
+    cases: Annotated[int, typer.Option(min=1, help="Cases that wait.")] = 100_000,
+    messages: Annotated[int, typer.Option(min=20, help="Lines of the conversation of the case that is opened.")] = 2000,
+    requests: Annotated[int, typer.Option(min=1, max=180, help="Of each kind of page.")] = 100,
+    as_json: Json = False,
+) -> None:
+    """Pages of the console over HTTP: the queue of many cases, and a case with a long conversation."""
+    from nightlight.app.bench.console import run
+
+    result = run(cases, messages, requests, progress=lambda step: typer.echo(f"... {step}", err=True))
+    if as_json:
+        emit(result)
+        return
+    typer.echo(f"queue of {result.cases:,} cases: p50 {result.queue_p50_ms:.1f} ms, p95 {result.queue_p95_ms:.1f} ms")
+    typer.echo(f"overview of them: p95 {result.overview_p95_ms:.1f} ms")
+    typer.echo(
+        f"case with {result.messages:,} messages: p50 {result.case_p50_ms:.1f} ms, p95 {result.case_p95_ms:.1f} ms, "
+        f"{result.case_bytes:,} bytes"
+    )
+    typer.echo(f"{result.machine}, {result.date}; the client runs on the same cores")
+
+
+@app.command()
+def gates(
+    seconds: Annotated[float, typer.Option(min=0.2, help="Length of each of the three loads.")] = 5.0,
+    as_json: Json = False,
+) -> None:
+    """Who may reach whom: decisions a second in the library on one core, and batches of 50 over HTTP to a real service."""
+    from nightlight.app.bench.gates import run
+
+    result = run(seconds, progress=lambda step: typer.echo(f"... {step}", err=True))
+    if as_json:
+        emit(result)
+        return
+    typer.echo(f"{result.library_per_second:,.0f} decisions a second on one core in the library, over the store, in batches of 50")
+    typer.echo(f"{result.table_per_second:,.0f} by the table alone")
+    typer.echo(f"a batch of 50 over HTTP: p50 {result.http_p50_ms:.1f} ms, p99 {result.http_p99_ms:.1f} ms, {result.batches} batches")
+    if result.service_cpu_ms is not None:
+        typer.echo(f"processor time of the service: {result.service_cpu_ms:.1f} ms a batch")
+    typer.echo(f"{result.machine}, {result.date}; the client runs on the same cores")
+
+
 def _shares(row: Any) -> tuple[float | None, ...]:
     found = row.recall, row.recall_with_derived, row.peer_recall
     return *found, row.false_matches, row.false_matches_with_derived, row.peer_false_matches

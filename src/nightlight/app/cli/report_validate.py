@@ -15,11 +15,22 @@ from nightlight.core.errors import Invalid, NotFound
 File = Annotated[Path, typer.Argument(help="XML of a `report` or of `fileDetails`; - reads standard input.", show_default=False)]
 
 
-def validate(file: File, as_json: Json = False) -> None:
+def validate(
+    file: File,
+    xsd: Annotated[
+        Path | None, typer.Option("--xsd", help="Also hold it against this schema, which `report schema` fetches; needs the extra `xsd`.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
     """Check a CyberTipline document: each fault with its path, one a line. Exit code 1 where there is any."""
     from nightlight.reporting.cybertipline import check
 
-    faults = check(_bytes(file), datetime.now(UTC))
+    document = _bytes(file)
+    faults = list(check(document, datetime.now(UTC)))
+    if xsd is not None:
+        from nightlight.adapters.authorities.xsd import faults_of
+
+        faults += faults_of(document, _bytes(xsd))
     for fault in faults:
         if as_json:
             emit(fault)
@@ -29,6 +40,27 @@ def validate(file: File, as_json: Json = False) -> None:
         raise typer.Exit(Exit.FOUND)
     if not as_json:
         typer.echo(f"{'standard input' if str(file) == '-' else file}: nothing wrong.", err=True)
+
+
+def schema(
+    out: Annotated[Path, typer.Option("--out", help="The file to write; one that is there is not written over.")],
+) -> None:
+    """Fetch the authority's own schema (XSD) with the access that the settings give. It is not public: keep it to yourself."""
+    from nightlight.app.reports import Access
+    from nightlight.app.settings import authority_password, home_folder, load
+
+    home = home_folder()
+    given = load(home).authorities.cybertipline
+    authority = Access(given, lambda: authority_password(given, home))("ncmec")
+    if authority is None:
+        raise Invalid("no access to the authority is configured", field="authorities.cybertipline.to")
+    found = authority.schema()
+    try:
+        with out.open("xb") as file:
+            file.write(found)
+    except OSError as error:
+        raise Invalid(f"cannot be written: {error.strerror or type(error).__name__}", field="--out") from None
+    typer.echo(f"{len(found)} bytes in {out}.")
 
 
 def _bytes(file: Path) -> bytes:

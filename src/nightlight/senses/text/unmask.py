@@ -284,3 +284,8 @@ def _readings(word: str) -> Iterable[str]:
             read[n] = letter
         out.append("".join(read))
     return out
+
+
+def lookalikes(word: str) -> str:
+    """Letters of other scripts as the Latin ones that they look like; emoji that are drawn like a letter likewise."""
+    return word.translate(_LOOKALIKES).translate(_DRAWN)

@@ -9,13 +9,31 @@ from litestar import Litestar, Response, Router
 from litestar.datastructures import State
 
 from nightlight.core.services import Services
-from nightlight.web.api import bank_review, banks, events, exchanges, identities, media, messages, operations, self_reports, user_reports
+from nightlight.web.api import (
+    bank_review,
+    banks,
+    events,
+    exchanges,
+    guardian,
+    help_links,
+    identities,
+    interventions,
+    media,
+    messages,
+    operations,
+    self_reports,
+    user_reports,
+)
+from nightlight.web.api.deterrence import ROUTES as DETERRENCE_ROUTES
+from nightlight.web.api.gates import ROUTES as GATE_ROUTES
 from nightlight.web.api.index import INDEX_ROUTES
 from nightlight.web.api.openapi import document
+from nightlight.web.api.protections import ROUTES as PROTECTION_ROUTES
 from nightlight.web.bodies import Req
 from nightlight.web.config import WebConfig
+from nightlight.web.console.astray import astray
 from nightlight.web.console.routes import console_router
-from nightlight.web.family.protect import PROTECT_ROUTES
+from nightlight.web.family.routes import FAMILY_ROUTES
 from nightlight.web.guards import add_headers, api_guard, page_guard
 from nightlight.web.hands import Hands
 from nightlight.web.health import HEALTH_ROUTES
@@ -64,6 +82,12 @@ def create_app(services: Services, config: WebConfig | None = None) -> Litestar:
             *self_reports.ROUTES,
             *identities.ROUTES,
             *user_reports.ROUTES,
+            *guardian.ROUTES,
+            *help_links.ROUTES,
+            *interventions.ROUTES,
+            *GATE_ROUTES,
+            *PROTECTION_ROUTES,
+            *DETERRENCE_ROUTES,
         ],
     )
     described = b""
@@ -74,11 +98,11 @@ def create_app(services: Services, config: WebConfig | None = None) -> Litestar:
     async def openapi_document(request: Req) -> Response[bytes]:
         return Response(described, media_type=OPENAPI_TYPE)
 
-    pages = Router("/", guards=[page_guard], route_handlers=[openapi_document, *HEALTH_ROUTES, *LIVE_ROUTES, *PROTECT_ROUTES])
+    pages = Router("/", guards=[page_guard], route_handlers=[openapi_document, *HEALTH_ROUTES, *LIVE_ROUTES, *FAMILY_ROUTES])
     app = Litestar(
         route_handlers=[api, pages, *([console_router()] if services.reviewers is not None else [])],
         state=State({"hands": Hands(services, config)}),
-        exception_handlers={Exception: respond},
+        exception_handlers={Exception: respond if services.reviewers is None else astray},
         before_send=[add_headers],
         openapi_config=None,
         logging_config=None,

@@ -34,6 +34,7 @@ STATUS = {
     201: "Made",
     202: "Accepted: a job does the rest",
     204: "Done; no body",
+    303: "Elsewhere, as the header location says",
     400: "The request is not valid",
     401: "No API key, or one that is unknown or revoked",
     403: "The key does not have the scope",

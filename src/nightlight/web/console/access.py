@@ -50,12 +50,14 @@ def shown(path: str, *roles: Role, anyone: bool = False) -> Callable[[Page], HTT
     return declare
 
 
-def posted(path: str, *roles: Role, anyone: bool = False) -> Callable[[Action], HTTPRouteHandler]:
-    """Declare what a form is sent to. It is handed the form after the CSRF token was found right, so none can forget to look."""
+def posted(path: str, *roles: Role, anyone: bool = False, most: int = MAX_FORM) -> Callable[[Action], HTTPRouteHandler]:
+    """Declare what a form is sent to. It is handed the form after the CSRF token was found right, so none can forget to look.
+
+    most: bytes of the form."""
 
     def declare(action: Action) -> HTTPRouteHandler:
         async def handle(request: Req) -> Response[Any]:
-            form = await _form(request)
+            form = await _form(request, most)
             if not anyone:
                 given = header(request, CSRF_HEADER) or form.get(CSRF_FIELD, "")
                 if not hmac.compare_digest(given.encode(), signed_in(request).csrf.encode()):
@@ -75,21 +77,26 @@ def _route(method: Method, path: str, handle: Page, name: str, roles: object) ->
 
 async def console_guard(connection: Connection, handler: BaseRouteHandler) -> None:
     """Before every page: a safe way here, a rate, a session, a role."""
-    service = reviewers_of(connection)
+    reviewers_of(connection)
     await page_guard(connection, handler)
     if connection.scope.get("method") not in ("GET", "HEAD"):
         await same_site_guard(connection, handler)
     roles = handler.opt.get(ROLES, frozenset())
-    secret = cookie_of(connection)
-    signed = await asyncio.to_thread(service.session, secret) if secret else None
-    connection.scope[_SIGNED] = signed  # type: ignore[literal-required]
-    connection.scope[_SECRET] = secret  # type: ignore[literal-required]
+    await asyncio.to_thread(look_up, connection)
+    signed = maybe_signed_in(connection)
     if roles == ANYONE:
         return
     if signed is None:
         raise Unauthenticated("sign in first")
     if signed.person.role not in roles:
         raise Denied("your role does not open this page")
+
+
+def look_up(connection: Connection) -> None:
+    """Who is signed in, by the cookie, for the rest of the request. Raises Denied where the way here is not safe."""
+    secret = cookie_of(connection)
+    connection.scope[_SIGNED] = reviewers_of(connection).session(secret) if secret else None  # type: ignore[literal-required]
+    connection.scope[_SECRET] = secret  # type: ignore[literal-required]
 
 
 def reviewers_of(connection: Connection) -> ReviewerService:
@@ -157,11 +164,11 @@ def set_cookie(connection: Connection, secret: str) -> str:
 # -- forms -------------------------------------------------------------------------------------------------------------------------
 
 
-async def _form(request: Req) -> dict[str, str]:
+async def _form(request: Req, most: int) -> dict[str, str]:
     """A form's fields, each once. Raises Invalid, TooLarge."""
     if media_type(request) != "application/x-www-form-urlencoded":
         raise Invalid("send a form")
-    body = await read(request, MAX_FORM, hands_of(request).config.body_deadline_s)
+    body = await read(request, most, hands_of(request).config.body_deadline_s)
     try:
         pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=60)
     except ValueError:

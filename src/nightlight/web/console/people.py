@@ -51,7 +51,10 @@ async def enable_person(request: Req, form: Form) -> Response[Any]:
 @posted("/people/{id:str}/reset", Role.ADMINISTRATOR)
 async def reset_person(request: Req, form: Form) -> Response[Any]:
     id, by = in_path(request, "id"), staff_of(request).audit
-    person, code = await asyncio.to_thread(reviewers_of(request).reset, id, by)
+    try:
+        person, code = await asyncio.to_thread(reviewers_of(request).reset, id, by)
+    except Conflict as error:
+        return await _page(request, wrong=error)
     return await _page(request, invited=(person.id, code))
 
 

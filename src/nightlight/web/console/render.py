@@ -14,12 +14,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from litestar import Request, Response
 
 from nightlight.core.errors import Unauthenticated
+from nightlight.core.rulebook import POLICY_READERS
 from nightlight.core.staff import Role
 from nightlight.web import problems
 from nightlight.web.bodies import Req, header
 from nightlight.web.console import case_view
 from nightlight.web.console.access import CSRF_FIELD, maybe_signed_in
-from nightlight.web.console.words import LANGUAGES, NAMES, Words
+from nightlight.web.console.words import LANGUAGES, NAMES, Words, reasons_in
 from nightlight.web.family.words import language_of
 from nightlight.web.hands import hands_of
 
@@ -48,6 +49,7 @@ NAVIGATION: tuple[tuple[str, str, frozenset[Role]], ...] = (
     ("reports", "/console/reports", frozenset({Role.LEAD, Role.REVIEWER, Role.AUDITOR})),
     ("people", "/console/people", frozenset(Role)),
     ("banks", "/console/banks", frozenset(Role)),
+    ("policy", "/console/policy", POLICY_READERS),
     ("audit", "/console/audit", frozenset({Role.LEAD, Role.AUDITOR, Role.ADMINISTRATOR})),
 )
 
@@ -65,6 +67,7 @@ def page(request: Req, template: str, *, status: int = 200, headers: Mapping[str
             language=words.language,
             languages=NAMES,
             me=signed.person if signed else None,
+            provider=elsewhere.name if (elsewhere := hands_of(request).services.provider) else "",
             csrf=signed.csrf if signed else "",
             csrf_field=CSRF_FIELD,
             navigation=[(name, at) for name, at, roles in NAVIGATION if signed and signed.person.role in roles],
@@ -73,6 +76,9 @@ def page(request: Req, template: str, *, status: int = 200, headers: Mapping[str
             asset=asset,
             path=str(request.scope["path"]),
             reasons=case_view.reasons,
+            is_plain=case_view.is_plain,
+            plain_line=case_view.plain_line,
+            in_words=reasons_in(words.language).get,
             Role=Role,
             when=lambda at: when(words, at, now),
             span=lambda a, b=None: duration(words, abs((a - (b or now)).total_seconds()) if isinstance(a, datetime) else float(a)),
@@ -131,6 +137,8 @@ def environment() -> Environment:
         loader=PackageLoader("nightlight.web.console", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
+        # Neither do the templates of a running service change under it, nor is each looked for on disk at every page.
+        auto_reload=False,
         trim_blocks=True,
         lstrip_blocks=True,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from litestar import Router
 
-from nightlight.web.console import approvals, case, people, records, reports, reveal, signing, work
+from nightlight.web.console import approvals, case, people, policy, provider, records, reports, reveal, signing, work
 from nightlight.web.console.access import console_guard
 from nightlight.web.console.render import respond
 
@@ -22,6 +22,8 @@ def console_router() -> Router:
             *records.ROUTES,
             *reports.ROUTES,
             *reveal.ROUTES,
+            *policy.ROUTES,
+            *provider.ROUTES,
         ],
         exception_handlers={Exception: respond},
     )

@@ -18,6 +18,13 @@ def catalogue(language: str) -> Mapping[str, str]:
     return {f"{section}.{key}": words for section, inner in raw.items() for key, words in inner.items()}
 
 
+@cache
+def reasons_in(language: str) -> Mapping[str, str]:
+    """What detectors give as reasons, from their own English; nothing where they are read as they stand."""
+    file = files("nightlight.web.console").joinpath("words", f"reasons.{language}.toml")
+    return tomllib.loads(file.read_text("utf-8")) if file.is_file() else {}
+
+
 class Words:
     """Looks up and fills in. A key that is not there is an error: a page with a hole in it would be worse."""
 

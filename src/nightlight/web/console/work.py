@@ -61,7 +61,7 @@ async def queue_page(request: Req) -> Response[Any]:
 
     def work() -> dict[str, Any]:
         cases = desk.queue(who, queue, state=state, mine=mine, cursor=found.get("cursor") or None, most=PAGE)
-        return {"page": cases, "queues": sorted({q.queue for q in desk.overview(who).queues}), "exposure": exposure_of(desk, request)}
+        return {"page": cases, "queues": desk.queues(who), "exposure": exposure_of(desk, request)}
 
     shown_ = await asyncio.to_thread(work)
     part = header(request, b"hx-request") == "true"

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import re
-from functools import cache
-from importlib.resources import files
+from typing import Literal
 
 import msgspec
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from litestar import Response
 
 from nightlight.core.decision import Helpline
 from nightlight.core.errors import NotFound
 from nightlight.core.self_report import MOST_PICTURES
 from nightlight.core.services import SelfReportService
-from nightlight.web.bodies import Req, decode, header, query, read_json
+from nightlight.web.bodies import Req, decode, query, read_json
 from nightlight.web.family.guards import code_guard, report_guard, same_site_guard
+from nightlight.web.family.pages import PAGE_HEADERS, environment, language_asked, layout, static
 from nightlight.web.family.wire import AskedCode, FollowUp, NewSelfReport, ReportState
-from nightlight.web.family.words import LANGUAGES, Reader, catalogue, language_of
+from nightlight.web.family.words import LANGUAGES, Reader, catalogue
 from nightlight.web.hands import hands_of
 from nightlight.web.route import Doc, json_response, page, posted
 
@@ -26,26 +25,12 @@ PATH = "/protect-my-picture"
 MAX_BODY = 8 * 1024
 """Ten pictures are under 3 kB."""
 FILES = {
-    "family.css": "text/css",
-    "family.svg": "image/svg+xml",
     "protect.js": "text/javascript",
     "hash.js": "text/javascript",
     "pdq.js": "text/javascript",
     "sha256.js": "text/javascript",
     "worker.js": "text/javascript",
 }
-EMPTY_PAGE = "about:blank"
-PAGE_HEADERS = {
-    "vary": "accept-language",
-    # Its own files and nothing else: no picture, no frame and no other host, whatever the page might be made to ask for.
-    "content-security-policy": (
-        "default-src 'none'; style-src 'self'; script-src 'self'; worker-src 'self'; connect-src 'self'; img-src 'self'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-    ),
-    "permissions-policy": "camera=(), microphone=(), geolocation=(), display-capture=()",
-    "cross-origin-opener-policy": "same-origin",
-}
-
 _new = msgspec.json.Decoder(NewSelfReport)
 _asked = msgspec.json.Decoder(AskedCode)
 
@@ -64,28 +49,26 @@ def service_of(request: Req) -> SelfReportService:
         description="English and Spanish, for 7 to 10, 11 to 13 and 14 to 17 years; which of them never leaves the browser.",
         tag="Young people",
         answers={200: str},
+        query={"lang": (Literal["en", "es"], "the language; by default what the browser asks for")},
         problems=(400, 404),
         media_type="text/html",
     ),
 )
 async def protect_page(request: Req) -> Response[str]:
-    query(request)
+    language, _ = language_asked(request, query(request, "lang"))
     service_of(request)
     family = hands_of(request).config.family
-    language = language_of(header(request, b"accept-language"))
     words = {name: catalogue("protect", name) for name in LANGUAGES}
     body = (
         environment()
         .get_template("protect.html")
         .render(
-            language=language,
+            **layout(request, family, language, chosen=False),
             words=words[language][Reader.MIDDLE],
             catalogue=words,
             readers=list(Reader),
             open=family.page == "on",
-            service=family.service,
-            leave_to=family.leave_to or EMPTY_PAGE,
-            helplines=[(line, link_of(line)) for line in family.helplines],
+            lines=[(line, link_of(line)) for line in family.helplines],
             most=MOST_PICTURES,
         )
     )
@@ -167,22 +150,6 @@ async def withdraw_report(request: Req) -> Response[bytes]:
 async def body_of(request: Req) -> bytes:
     query(request)
     return await read_json(request, MAX_BODY, hands_of(request).config.body_deadline_s)
-
-
-@cache
-def static(name: str) -> bytes:
-    return files("nightlight.web.family").joinpath("static", name).read_bytes()
-
-
-@cache
-def environment() -> Environment:
-    return Environment(
-        loader=PackageLoader("nightlight.web.family", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
 
 
 def link_of(line: Helpline) -> str | None:

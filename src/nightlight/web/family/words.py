@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from enum import StrEnum
 from functools import cache
 from importlib.resources import files
+from types import MappingProxyType
+from typing import Any
 
 LANGUAGES = ("en", "es")
 
@@ -25,9 +27,18 @@ Words = Mapping[str, str]
 @cache
 def catalogue(page: str, language: str) -> Mapping[str, Words]:
     """The words of a page: for each reader every key, those of `[all]` included."""
-    text = files("nightlight.web.family").joinpath("words", f"{page}.{language}.toml").read_text("utf-8")
-    raw = tomllib.loads(text)
+    raw = _read(page, language)
     return {reader.value: {**raw["all"], **raw[reader.value]} for reader in Reader}
+
+
+@cache
+def words_of(page: str, language: str) -> Mapping[str, Any]:
+    """The words of a page and of the layout (`common`), as its file has them; a key of its own wins. Its readers are one."""
+    return MappingProxyType({**_read("common", language), **_read(page, language)})
+
+
+def _read(page: str, language: str) -> dict[str, Any]:
+    return tomllib.loads(files("nightlight.web.family").joinpath("words", f"{page}.{language}.toml").read_text("utf-8"))
 
 
 def language_of(accepted: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 from msgspec.structs import replace
-from sqlalchemy import ColumnElement, Connection, and_, exists, func, literal_column, not_, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Connection, and_, exists, func, literal, literal_column, not_, or_, select, tuple_, update
 
 from nightlight.adapters.store.case_tables import (
     case_appeals,
@@ -76,6 +76,16 @@ class QueueDesk(ExposureDesk):
                 load=dict(load),
             )
 
+    def queues(self, who: Staff) -> Sequence[str]:
+        who.must_be(READERS, "see a queue")
+        least, named = func.min(cases.c.queue), cases.alias()
+        # From each name to the next one in the index: however many cases wait, as many steps as there are queues.
+        each = select(least.label("queue")).where(IS_OPEN).cte("queues", recursive=True)
+        after = select(func.min(named.c.queue)).where(named.c.state == literal_column("'open'"), named.c.queue > each.c.queue)
+        each = each.union_all(select(after.correlate(each).scalar_subquery()).where(each.c.queue.is_not(None)))
+        with self._sql.read() as connection:
+            return [queue for queue in connection.execute(select(each.c.queue)).scalars() if queue is not None]
+
     def _counts(self, connection: Connection, now: int) -> tuple[QueueCount, ...]:
         c = cases.c
         free = or_(c.locked_until.is_(None), c.locked_until <= now)
@@ -108,10 +118,10 @@ class QueueDesk(ExposureDesk):
                 found = select(day, func.count()).where(column >= first * _DAY, *where).group_by(day)
                 return {int(d): int(n) for d, n in connection.execute(found).all()}
 
-            opened = by_day(c.opened_at)
+            opened = self._opened(connection, first, days)
             confirmed = by_day(v.at, v.finding == "confirmed")
-            declined = by_day(c.ended_at, c.state == CaseState.DECLINED.value)
-            filed = by_day(c.ended_at, c.state == CaseState.FILED.value)
+            declined = by_day(c.ended_at, IS_JUDGED, c.state == CaseState.DECLINED.value)
+            filed = by_day(c.ended_at, IS_JUDGED, c.state == CaseState.FILED.value)
         return [
             Day(
                 day=f"{moment(d * _DAY):%Y-%m-%d}",
@@ -122,6 +132,15 @@ class QueueDesk(ExposureDesk):
             )
             for d in range(first, first + days)
         ]
+
+    def _opened(self, connection: Connection, first: int, days: int) -> dict[int, int]:
+        """Of these there may be many: a stretch of the index is counted for each day, where a division would sort every row."""
+        each = select(literal(first).label("day")).cte("days", recursive=True)
+        each = each.union_all(select(each.c.day + 1).where(each.c.day < first + days - 1))
+        begins, opened = each.c.day * literal_column(str(_DAY)), cases.c.opened_at
+        counted = select(func.count()).select_from(cases).where(opened >= begins, opened < begins + literal_column(str(_DAY)))
+        found = select(each.c.day, counted.correlate(each).scalar_subquery())
+        return {int(day): int(n) for day, n in connection.execute(found).all()}
 
     # -- pages ---------------------------------------------------------------------------------------------------------------------
 

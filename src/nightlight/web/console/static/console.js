@@ -96,6 +96,8 @@ document.addEventListener("submit", async (event) => {
     button?.focus();
     return;
   }
+  const confirmed = button?.dataset.confirmed ? form.querySelector("[name=confirmed]") : null;
+  if (confirmed) confirmed.value = "1";
   if (verdict) {
     const field = document.createElement("input");
     field.type = "hidden";

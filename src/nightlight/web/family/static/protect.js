@@ -2,8 +2,9 @@
 // The age and the language that somebody chose never leave either. Nothing is stored: not in a cookie, not in the browser's storage,
 // not in the address.
 
+import { beforeLeaving } from "/family/static/leave.js";
+
 const POST = "/protect-my-picture";
-const ESC_TWICE_MS = 1000;
 
 const $ = (id) => document.getElementById(id);
 const main = $("main");
@@ -67,13 +68,6 @@ function wipe() {
   $("sent").replaceChildren();
   hideAnswer();
   drawList();
-}
-
-// In place of this page, so that the way back does not lead here.
-function leave() {
-  wipe();
-  main.hidden = true;
-  location.replace($("leave").href);
 }
 
 // -- hashing -------------------------------------------------------------------------------------------------------------------------
@@ -293,16 +287,7 @@ $("withdraw").addEventListener("click", () => { $("sure").hidden = false; $("wit
 $("sure-no").addEventListener("click", () => { $("sure").hidden = true; $("withdraw-line").hidden = false; $("withdraw").focus(); });
 $("sure-yes").addEventListener("click", () => ask("withdraw"));
 
-$("leave").addEventListener("click", (event) => { event.preventDefault(); leave(); });
-let escaped = -Infinity;
-addEventListener("keydown", (event) => {
-  if (event.key !== "Escape") { escaped = -Infinity; return; }
-  if (event.timeStamp - escaped < ESC_TWICE_MS) leave();
-  escaped = event.timeStamp;
-});
-// Whoever comes back to this page, by the browser's own means, finds it as it was at first.
-addEventListener("pagehide", wipe);
-addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
+beforeLeaving(wipe);
 
 speak();
 $("languages").hidden = false;
