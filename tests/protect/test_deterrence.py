@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import traceback
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
-from nightlight.core.deterrence import For, HelpResource, Hidden, Outcome, Readings, SearchAction, Trial, TrialPlan, TrialState
+from nightlight.core.decision import Helpline
+from nightlight.core.deterrence import Hidden, Outcome, Readings, SearchAction, Trial, TrialPlan, TrialState
 from nightlight.core.errors import Invalid
 from nightlight.core.event import AgeBand
 from nightlight.protect import LANGUAGES, catalogue
 from nightlight.protect.deterrence import Hasher, Snapshot, load_table, read_terms, report_on, shipped_table
-from nightlight.protect.deterrence.table import shipped_text
+from nightlight.protect.deterrence.table import helplines_for, shipped_text
 from nightlight.protect.deterrence.terms import Met, matches
 from nightlight.protect.deterrence.trials import Advice, check_plan
+from nightlight.protect.helplines import helplines
 from nightlight.senses.text.readings import TermForms
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -157,9 +159,6 @@ def test_the_table_that_ships_names_messages_of_every_language() -> None:
     for language in LANGUAGES:
         load_table(shipped_text(), "deterrence.toml", catalogue()[language])
     assert all(one.about and one.action is not SearchAction.NONE for one in TABLE.category.values())
-    for resource in TABLE.help:
-        assert resource.source.startswith("https://") and resource.checked > date(2026, 1, 1)
-    assert any(resource.place is None for resource in TABLE.help), "somewhere to turn to from everywhere"
 
 
 def test_the_strongest_answers() -> None:
@@ -170,18 +169,19 @@ def test_the_strongest_answers() -> None:
 
 
 def test_a_child_reads_words_for_a_child_and_finds_help_for_one() -> None:
-    own = (HelpResource(name="Child line", contact="116 111", serves=For.YOUNG, place="GB", source="settings", checked=date(2026, 1, 1)),)
+    own = (Helpline(name="Our own line", contact="116 111", place="GB"),)
     for band in AgeBand:
-        message = TABLE.message("abuse-material", band)
-        serves = {one.serves for one in TABLE.help_for(band, None, own)}
+        found = {one.name for one in helplines_for(band, "GB-SCT", own, helplines())}
+        young, worried = {"Our own line", "Childline"} <= found, any(name.startswith("Stop It Now") for name in found)
         if band.is_minor:
-            assert message == "search.young" and serves == {For.YOUNG}
+            assert TABLE.message("abuse-material", band) == "search.young" and young and not worried
         else:
-            assert message == "search.deterrence"
-            assert serves == ({For.WORRIED} if band is AgeBand.ADULT else {For.WORRIED, For.YOUNG})
-    there = TABLE.help_for(AgeBand.ADULT, "GB-SCT", own)
-    assert {one.place for one in there} == {"GB", None} and there[0].place == "GB", "those of the place first"
-    assert {one.place for one in TABLE.help_for(AgeBand.ADULT, "JP", own)} == {None}
+            assert TABLE.message("abuse-material", band) == "search.deterrence" and worried
+            assert young is (band is not AgeBand.ADULT)
+    there = helplines_for(AgeBand.ADULT, "GB", own, helplines())
+    assert there[0].place == "GB" and {one.place for one in there} == {"GB", None}, "those of the place first"
+    assert {one.place for one in helplines_for(AgeBand.ADULT, "JP", own, helplines())} == {None}
+    assert "Our own line" not in {one.name for one in helplines_for(AgeBand.A10_12, "US", own, helplines())}
 
 
 @pytest.mark.parametrize(

@@ -248,6 +248,7 @@ class Nightlight:
             self.sealer.derive("deterrence-terms"),
             catalogue(),
             settings.helplines,
+            self.helplines,
             clock.now,
         )
         self.status = Status(self)

@@ -19,8 +19,6 @@ from nightlight.core.catalogue import Catalogue
 from nightlight.core.decision import Helpline
 from nightlight.core.deterrence import (
     Display,
-    For,
-    HelpResource,
     Hidden,
     Outcome,
     SearchAction,
@@ -32,7 +30,9 @@ from nightlight.core.deterrence import (
     TrialPlan,
 )
 from nightlight.core.errors import Busy, Invalid, NightlightError
+from nightlight.core.helplines import HelplineBook
 from nightlight.protect.deterrence import AnswerTable, Hasher, Snapshot, TrialReport, read_terms, report_on
+from nightlight.protect.deterrence.table import helplines_for
 from nightlight.protect.deterrence.terms import Met, matches
 from nightlight.protect.deterrence.trials import check_plan
 
@@ -54,15 +54,13 @@ class Deterrence:
         key: bytes,
         messages: Catalogue,
         helplines: Sequence[Helpline],
+        book: HelplineBook,
         now: Callable[[], datetime],
     ) -> None:
         self._terms, self._trials, self.table, self._now = terms, trials, table, now
         self._hasher = Hasher(key, reader)
         self._messages = messages
-        self._own = tuple(
-            HelpResource(name=h.name, contact=h.contact, serves=For.YOUNG, place=h.place, source="nightlight.toml", checked=now().date())
-            for h in helplines
-        )
+        self._own, self._book = tuple(helplines), book
         self._lock = Lock()
         self._snapshot = Snapshot((), 0, {})
         self._state: tuple[tuple[str, int, int], ...] | None = None
@@ -99,7 +97,8 @@ class Deterrence:
         display = None
         if plan is not None and token is not None:
             display, message = Display(trial=plan.name, token=token), plan.variants[variant]
-        return SearchAnswer(action=action, message=message, help=table.help_for(search.age_band, search.place, self._own), display=display)
+        helplines = helplines_for(search.age_band, search.place, self._own, self._book)
+        return SearchAnswer(action=action, message=message, helplines=helplines, display=display)
 
     def _counted(self, met: Sequence[Met], action: SearchAction, plan: TrialPlan | None, variant: int) -> str | None:
         try:

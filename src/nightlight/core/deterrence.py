@@ -6,12 +6,13 @@ The types that carry a query or a term show nothing of it when they are printed,
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Protocol
 
 from msgspec import Meta, Struct
 
+from nightlight.core.decision import Helpline
 from nightlight.core.errors import NightlightError
 from nightlight.core.event import AgeBand
 
@@ -78,28 +79,6 @@ class SearchAction(StrEnum):
     """Show the message in place of the results."""
 
 
-class For(StrEnum):
-    """Whom a help resource is there for."""
-
-    WORRIED = "worried"
-    """People worried about their own thoughts, feelings or doings."""
-    YOUNG = "young"
-    """Children and young people."""
-
-
-class HelpResource(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    name: str
-    contact: str
-    """A telephone number or an address on the web, as a person would type it."""
-    serves: For
-    place: Place | None = None
-    """None: everywhere."""
-    source: str
-    """Where that was read."""
-    checked: date
-    """When."""
-
-
 class Display(Struct, frozen=True, kw_only=True):
     """This message is part of a trial: what came of it may be told once."""
 
@@ -114,7 +93,8 @@ class SearchAnswer(Struct, frozen=True, kw_only=True, omit_defaults=True):
     action: SearchAction
     message: str | None = None
     """A key of the message catalogue."""
-    help: tuple[HelpResource, ...] = ()
+    helplines: tuple[Helpline, ...] = ()
+    """Those of the reader's place first."""
     display: Display | None = None
 
 

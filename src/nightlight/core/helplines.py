@@ -57,6 +57,11 @@ class HelplineEntry(Struct, frozen=True, kw_only=True, omit_defaults=True, forbi
     checked: date | None = None
     """When a person last tried it and compared it with its source; None: nobody has, confirm it before relying on it."""
 
+    @property
+    def contact(self) -> str:
+        """As one line."""
+        return ", ".join(way for way in (self.phone, self.text, self.web) if way is not None)
+
     def stale(self, today: date) -> bool:
         return today - (self.checked or self.written) > STALE_AFTER
 

@@ -11,9 +11,11 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
-from nightlight.core.deterrence import For, HelpResource, Name, SearchAction
+from nightlight.core.decision import Helpline
+from nightlight.core.deterrence import Name, SearchAction
 from nightlight.core.errors import Invalid
 from nightlight.core.event import AgeBand
+from nightlight.core.helplines import HelplineBook, Need
 
 FILE = "deterrence.toml"
 _STRENGTH = {SearchAction.BLOCK: 2, SearchAction.WARN: 1, SearchAction.NONE: 0}
@@ -32,7 +34,6 @@ class Category(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class AnswerTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     category: Annotated[dict[Name, Category], Meta(min_length=1, max_length=50)]
     """In the order of precedence among those of one action."""
-    help: tuple[HelpResource, ...] = ()
 
     def strongest(self, met: Collection[str]) -> str | None:
         """Of several categories the one to answer with; None where the table has none of them."""
@@ -44,13 +45,22 @@ class AnswerTable(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         own = self.category[category]
         return own.young if age.is_minor else own.message
 
-    def help_for(self, age: AgeBand, place: str | None, own: Sequence[HelpResource]) -> tuple[HelpResource, ...]:
-        """The operator's `own` helplines are for young people; those of the reader's place stand first. Who is not known to be a child is
-        shown what is there for people who are worried about themselves, and where the age is unknown both."""
-        wanted = {For.YOUNG} if age.is_minor else {For.WORRIED} if age is AgeBand.ADULT else {For.WORRIED, For.YOUNG}
-        country = None if place is None else place[:2]
-        fits = [h for h in (*self.help, *own) if h.serves in wanted and (country is None or h.place is None or h.place[:2] == country)]
-        return tuple(sorted(fits, key=lambda h: (h.serves is not For.WORRIED, h.place is None)))
+
+def helplines_for(age: AgeBand, place: str | None, own: Sequence[Helpline], book: HelplineBook) -> tuple[Helpline, ...]:
+    """The operator's `own` are for young people and come before those of the book; within each, those of the reader's place. Who is not
+    known to be a child is shown what is there for people who are worried about themselves, and where the age is unknown both."""
+    country = None if place is None else place[:2]
+    found: list[Helpline] = []
+    if not age.is_minor:
+        found += _of(book, Need.OWN_THOUGHTS, place)
+    if age is not AgeBand.ADULT:
+        fits = [h for h in own if h.place is None or country is None or h.place[:2] == country]
+        found += [*sorted(fits, key=lambda h: h.place is None), *_of(book, Need.CHILD, place)]
+    return tuple(found)
+
+
+def _of(book: HelplineBook, need: Need, place: str | None) -> list[Helpline]:
+    return [Helpline(name=line.name, contact=line.contact, place=line.place) for line in book.lines(place, need)]
 
 
 def load_table(text: str, name: str, messages: Collection[str]) -> AnswerTable:
