@@ -62,11 +62,11 @@ sentinel: $(READY)
 run: deps setup ## the demo: an evening on an invented game, screened live; ARGS=--once runs it to its end and exits
 	@$(BIN)/nightlight demo $(if $(SHARED),--shared $(SHARED)) $(ARGS)
 
-test: deps setup oracles lint types walls unit ## everything that must be true, in under ten minutes on two cores
+test: deps setup oracles lint types walls unit ## everything that must be true
 
-test-all: test ## the same, and the tests that take long
-	@echo "== long tests"
-	@$(BIN)/python -m pytest -m long $(PYTEST_ARGS)
+test-all: test ## the same, the tests that take long, and properties with four times the examples
+	@echo "== long tests, and properties with more examples"
+	@$(BIN)/python -m pytest -m "long or hypothesis" --hypothesis-profile=thorough $(PYTEST_ARGS)
 
 lint: setup
 	@echo "== ruff"
@@ -101,7 +101,7 @@ UV_COMPILE = .cache/uv/bin/uv pip compile --universal --python-version 3.11 --ge
 lock: ## remake the lock files from pyproject.toml
 	@test -x .cache/uv/bin/uv || { $(PYTHON) -m venv .cache/uv && .cache/uv/bin/python -m pip --quiet install uv; }
 	@$(UV_COMPILE) pyproject.toml --group dev -o requirements.lock
-	@printf 'hatchling\neditables\n' | $(UV_COMPILE) - -c requirements.lock -o requirements-build.lock
+	@printf 'hatchling\neditables\nsetuptools\nwheel\ncython\n' | $(UV_COMPILE) - -c requirements.lock -o requirements-build.lock
 	@printf 'setuptools\nwheel\ncython\n' | $(UV_COMPILE) - --group oracles -c requirements.lock -o requirements-oracles.lock
 	@printf 'setuptools\nwheel\ncython\n' | $(UV_COMPILE) - --group peers -c requirements.lock -o requirements-peers.lock
 	@printf 'setuptools\nwheel\n' | $(UV_COMPILE) - --group sentinel -c requirements.lock -o requirements-sentinel.lock

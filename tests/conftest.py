@@ -16,11 +16,35 @@ import pytest
 import structlog
 from hypothesis import settings
 
-settings.register_profile("nightlight", deadline=None)  # no test is timed: a busy machine is no fault
+settings.register_profile("nightlight", deadline=None, max_examples=50)  # no test is timed: a busy machine is no fault
+settings.register_profile("thorough", deadline=None, max_examples=200)  # `make test-all`
 settings.load_profile("nightlight")
+
+MEMORY = Path("/dev/shm")
+"""Where the tests' files lie if there is room: half of the store tests' time was waiting for a disk to say that it had written.
+The files are as real there, and no test cuts the power. `TMPDIR` chooses another place.
+"""
+ROOM = 4 << 30
+"""Bytes that must be free there. The folder of a test that passed is removed at its end."""
+
+
+def _in_memory() -> bool:
+    if "TMPDIR" in os.environ or not os.access(MEMORY, os.W_OK):
+        return False
+    mount = os.statvfs(MEMORY)
+    return mount.f_bavail * mount.f_frsize >= ROOM and not mount.f_flag & os.ST_NOEXEC
+
+
+if _in_memory():
+    os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
 
 REQUIRE_SERVERS = os.environ.get("NIGHTLIGHT_REQUIRE_SERVERS") == "1"
 """Set where a check that was not made must not look like one that passed."""
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Two more than there are cores: tests wait for processes, servers and pages that they start."""
+    return (os.cpu_count() or 1) + 2
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

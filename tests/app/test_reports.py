@@ -457,13 +457,16 @@ def test_the_commands(tmp_path: Path, standin: Standin, monkeypatch: pytest.Monk
     xml = CliRunner().invoke(app, ["report", "export", case]).stdout_bytes
     assert not cybertipline.check(xml, NOW + timedelta(days=3650))
     assert "needs: No person has confirmed the case" in cli("draft", case, code=Exit.FOUND)
+    with pytest.raises(Conflict, match="--anew"):
+        cli("draft", case)
+    cli("draft", case, "--anew", code=Exit.FOUND)
     with pytest.raises(Invalid, match="lacks"):
         cli("submit", case)
     with bootstrap(home) as made:
         ana = Staff(id="ana", role=Role.REVIEWER)
         made.desk.lock(ana, case)
         made.desk.verdict(ana, case, Judgement(finding=Finding.CONFIRMED, reason="asks for money and threatens"))
-        made.reports.redraft(made.reports.of_case(case)[0].report.id, ANA, version=1)
+        made.reports.redraft(made.reports.of_case(case)[0].report.id, ANA, version=2)
     standin.inject(Fault(kind=FaultKind.CODE, call=Call.SUBMIT, code=4100))
     assert "code 4100" in cli("submit", case, code=Exit.FOUND)
     assert "failed" in cli("list", "--failing", code=Exit.FOUND)

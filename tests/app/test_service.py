@@ -415,6 +415,9 @@ def test_many_uploads_at_once_are_decided_one_by_one(service: Service) -> None:
 
 
 def test_the_index_and_the_decoders_tell_how_they_stand(service: Service) -> None:
+    envelope = {"kind": "media_screened", "id": "ready-1", "at": datetime.now(UTC).isoformat(), "actor": CHILD}
+    envelope |= {"channel": {"id": "p", "kind": "game"}}
+    assert service.upload(envelope, picture(8))[0] == 200, "a decoder has started"
     _, ready = service.call("GET", "/readyz")
     checks = {check["name"]: check for check in ready["checks"]}
     assert checks["index"]["ok"], checks["index"]

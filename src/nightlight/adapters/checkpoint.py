@@ -25,9 +25,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from msgspec import Struct
 
 from nightlight.adapters.audit import Row
+from nightlight.adapters.durable import create_private
 from nightlight.adapters.sealer import KeysMissing
 from nightlight.adapters.store.ledger import AuditLog, AuditResult, Flaw
-from nightlight.adapters.vault.keys import create_private, make_folder
+from nightlight.adapters.vault.keys import make_folder
 from nightlight.core.errors import Invalid, Tampered
 
 KEY = "checkpoint.key"

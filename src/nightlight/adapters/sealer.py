@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from msgspec import Struct
 
+from nightlight.adapters.durable import create_private, write_private
 from nightlight.core.errors import Conflict, NightlightError, Tampered
 from nightlight.core.ports import Sealer
 
@@ -85,7 +86,8 @@ class KeyFileSealer:
                     f"the key file {path.name} is missing and there is sealed data that only it can open: "
                     "put it back from where you keep your keys (backups leave keys out unless they were asked for)"
                 )
-            _create(path, KeyFile(format=1, root=os.urandom(_KEY), sealing=(_new_key(1),)))
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            create_private(path, _json(KeyFile(format=1, root=os.urandom(_KEY), sealing=(_new_key(1),))))
         self._load()
 
     def seal(self, plain: bytes, context: str) -> bytes:
@@ -121,7 +123,7 @@ class KeyFileSealer:
             newest = held.sealing[-1].id
             if newest >= _MOST_KEYS:
                 raise Conflict(f"a key file holds at most {_MOST_KEYS} sealing keys")
-            _write(self.path, msgspec.structs.replace(held, sealing=(*held.sealing, _new_key(newest + 1))))
+            write_private(self.path, _json(msgspec.structs.replace(held, sealing=(*held.sealing, _new_key(newest + 1)))))
         self._load()
         return newest + 1
 
@@ -161,37 +163,5 @@ def _read(path: Path) -> KeyFile:
     return held
 
 
-def _create(path: Path, content: KeyFile) -> None:
-    """Whole or not at all; of two processes that create at once, the first wins and the second uses what it made."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    staged = _stage(path, content)
-    try:
-        os.link(staged, path)
-    except FileExistsError:
-        return
-    finally:
-        staged.unlink()
-    _sync_folder(path.parent)
-
-
-def _write(path: Path, content: KeyFile) -> None:
-    _stage(path, content).replace(path)
-    _sync_folder(path.parent)
-
-
-def _stage(path: Path, content: KeyFile) -> Path:
-    staged = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
-    fd = os.open(staged, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    with os.fdopen(fd, "wb") as file:
-        file.write(msgspec.json.format(msgspec.json.encode(content)))
-        file.flush()
-        os.fsync(file.fileno())
-    return staged
-
-
-def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+def _json(content: KeyFile) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(content))

@@ -30,7 +30,7 @@ from nightlight.core.gates import (
     VisibilityAsked,
 )
 from nightlight.core.harm import Level
-from nightlight.core.ids import Pseudonymiser
+from nightlight.core.ids import Pseudonymiser, fit_for_id
 from nightlight.core.ports import LimitKind
 from nightlight.protect.gates import Gates, may_pair
 from nightlight.protect.gates.table import Pairing
@@ -129,8 +129,14 @@ def _check(asked: Sequence[Asked]) -> None:
     for number, one in enumerate(asked):
         if one.actor.account == one.target.account:
             raise Invalid("one account, and another", field=f"asked[{number}].target.account")
-        if isinstance(one, GroupAsked) and len(one.others or ()) > MAX_OTHERS:
-            raise TooLarge(f"{MAX_OTHERS} people at most", field=f"asked[{number}].others")
+        # An id with a mark in it that nobody sees would be somebody of whom nothing is known.
+        fit_for_id(one.actor.account, f"asked[{number}].actor.account")
+        fit_for_id(one.target.account, f"asked[{number}].target.account")
+        if isinstance(one, GroupAsked) and one.others:
+            if len(one.others) > MAX_OTHERS:
+                raise TooLarge(f"{MAX_OTHERS} people at most", field=f"asked[{number}].others")
+            for place, other in enumerate(one.others):
+                fit_for_id(other.party.account, f"asked[{number}].others[{place}].party.account")
 
 
 def _accounts(asked: Asked) -> Iterable[str]:

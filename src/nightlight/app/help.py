@@ -5,7 +5,8 @@ from __future__ import annotations
 from nightlight.adapters.store.help import SqlHelp
 from nightlight.core.errors import Invalid
 from nightlight.core.event import Party
-from nightlight.core.help import HelpAsk, HelpLink, HelpReport, HelpVisit, fit_for_id
+from nightlight.core.help import HelpAsk, HelpLink, HelpReport, HelpVisit
+from nightlight.core.ids import fit_for_id
 from nightlight.core.user_report import Item, Received, UserReportIn, UserReportService
 
 

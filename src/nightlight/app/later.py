@@ -7,8 +7,6 @@ linked to by then, or nowhere. A crash at any moment loses none: the file is on 
 from __future__ import annotations
 
 import hashlib
-import os
-import threading
 from pathlib import Path
 from typing import Protocol
 
@@ -16,6 +14,7 @@ import msgspec
 import structlog
 from msgspec import Struct
 
+from nightlight.adapters.durable import write_private
 from nightlight.core.errors import NightlightError
 from nightlight.core.ports import Sealer
 
@@ -78,16 +77,5 @@ class Later:
     def _put(self, event_id: str, held: _Bytes) -> None:
         path = self._spool / (hashlib.blake2b(event_id.encode(), digest_size=20).hexdigest() + SUFFIX)
         self._spool.mkdir(mode=0o700, parents=True, exist_ok=True)
-        part = path.with_suffix(f".{os.getpid()}.{threading.get_ident()}.part")
         sealed = self._sealer.seal(msgspec.msgpack.encode(held), f"later:{event_id}")
-        fd = os.open(part, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-        with os.fdopen(fd, "wb") as file:
-            file.write(msgspec.msgpack.encode((event_id, sealed)))
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-        folder = os.open(self._spool, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        write_private(path, msgspec.msgpack.encode((event_id, sealed)))

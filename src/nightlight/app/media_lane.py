@@ -7,7 +7,6 @@ crash loses nothing that was promised.
 from __future__ import annotations
 
 import hashlib
-import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,6 +16,7 @@ import msgspec
 import structlog
 from msgspec import Struct, structs
 
+from nightlight.adapters.durable import write_private
 from nightlight.app.events import Events
 from nightlight.app.later import Keeper, Later
 from nightlight.core.clock import Clock
@@ -230,18 +230,8 @@ class MediaLane:
     def _keep(self, event_id: str, upload: _Upload) -> None:
         path = self._path(event_id)
         self._spool.mkdir(mode=0o700, parents=True, exist_ok=True)
-        part = path.with_suffix(f".{threading.get_ident()}.part")
         sealed = self._sealer.seal(msgspec.msgpack.encode(upload), f"spool:{event_id}")
-        with part.open("wb") as file:
-            file.write(msgspec.msgpack.encode((event_id, sealed)))
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-        folder = os.open(self._spool, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        write_private(path, msgspec.msgpack.encode((event_id, sealed)))
 
     def _read(self, path: Path) -> _Upload:
         event_id, sealed = msgspec.msgpack.decode(path.read_bytes(), type=tuple[str, bytes])

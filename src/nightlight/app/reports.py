@@ -136,7 +136,7 @@ class Reports:
 
     def draft(self, case: str, by: str) -> Filing:
         if any(f.report.state is not ReportState.RETRACTED and f.place == self.place for f in self._store.of_case(case)):
-            raise Conflict("this case has a report already: edit, submit or correct that one", field="case")
+            raise Conflict("this case has a report already: edit, submit or correct that one, or draft it anew", field="case")
         made, about, by_hand = self._made(case)
         return self._store.create(made, self.place, by, about=about, by_hand=by_hand)
 

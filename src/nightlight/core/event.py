@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from nightlight.core.fingerprint import MAX_FINGERPRINTS, Fingerprint
+from nightlight.core.ids import ID_PATTERN
 
 MAX_TEXT = 20_000
 """Characters of text in one event. Longer messages exist on no chat that we know of; a service splits a document."""
@@ -22,7 +23,8 @@ MAX_SCREENED = 512
 MAX_TARGETS = 200
 """Parties one event may address. A larger room names those present."""
 
-Id = Annotated[str, Meta(min_length=1, max_length=200)]
+Id = Annotated[str, Meta(min_length=1, max_length=200, extra_json_schema={"pattern": ID_PATTERN})]
+"""An id of the service's own. `fit_for_id` holds it to the pattern, naming the field; the schema only tells of it."""
 Text = Annotated[str, Meta(max_length=MAX_TEXT)]
 Place = Annotated[str, Meta(pattern=r"^[A-Z]{2}(-[A-Z0-9]{1,3})?$", description="ISO 3166-1 alpha-2, with an optional subdivision")]
 Moment = Annotated[datetime, Meta(tz=True)]

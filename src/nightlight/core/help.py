@@ -6,14 +6,13 @@ only as a keyed hash. A person looks only where the one who asked for help tells
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
 from typing import Annotated, Protocol
 
 from msgspec import Meta, Struct
 
-from nightlight.core.errors import Invalid
 from nightlight.core.event import Id, Party, ReportCategory
+from nightlight.core.ids import fit_for_id
 from nightlight.core.user_report import Received
 
 MOST_REPORT_TEXT = 4000
@@ -64,17 +63,6 @@ class HelpReport(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     text: Annotated[str, Meta(max_length=MOST_REPORT_TEXT)] = ""
     name: Annotated[str, Meta(max_length=200)] = ""
     """What the other is called in the service, where the token does not say whom it is about."""
-
-
-_UNFIT_FOR_ID = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-"""As in events: ids that look alike must be alike."""
-
-
-def fit_for_id(value: str, field: str) -> str:
-    """Raises Invalid naming the field."""
-    if _UNFIT_FOR_ID.search(value):
-        raise Invalid("no control characters, line separators, or marks that reorder text", field=field)
-    return value
 
 
 def check_ask(ask: HelpAsk) -> HelpAsk:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 from nightlight.core.case import Finding, Verdict
 from nightlight.core.casefile import CaseFile, LineFile, MediaFile, Role
+from nightlight.core.explanation_words import WORDS
 from nightlight.core.harm import Harm, Stage
 from nightlight.reporting.building import quoted, shortened
 from nightlight.reporting.cybertipline.rules import says_score
@@ -37,15 +38,7 @@ HARM_WORDS = {
     Harm.LAWFUL_IMAGE_MISUSE: "misuse of lawful images of children",
     Harm.SEARCH_INTENT: "searches for child sexual abuse material",
 }
-STAGE_WORDS = {
-    Stage.CONTACT: "asked about age, place or who is near",
-    Stage.TRUST: "praised, promised or offered things to win trust",
-    Stage.ISOLATION: "asked for secrecy, or to go on elsewhere",
-    Stage.TESTING: "tested how far it may go, or went on after a no",
-    Stage.SOLICITATION: "asked for pictures or video",
-    Stage.MEETING: "spoke of meeting in person",
-    Stage.COERCION: "threatened or demanded something",
-}
+STAGE_WORDS = WORDS["en"].stages
 _ROLE_LETTERS = {Role.SUSPECT: "A", Role.CHILD: "C", Role.RECIPIENT: "R", Role.WITNESS: "W"}
 _ROLE_WORDS = {
     Role.SUSPECT: "the reported account",

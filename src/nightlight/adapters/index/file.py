@@ -28,6 +28,8 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from nightlight.adapters.durable import sync
+
 MAGIC = b"NLINDEX\0"
 FORMAT = 1
 PREAMBLE = struct.Struct("<8sIIQQQ8x16s")
@@ -249,14 +251,6 @@ def writing(path: Path) -> Iterator[Writer]:
 
 def publish(path: Path, final: Path) -> None:
     """Force a finished file to disk and give it its name; it replaces what had it."""
-    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)
+    sync(path)
     path.replace(final)
-    folder = os.open(final.parent, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync(final.parent)

@@ -24,6 +24,7 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy.engine import URL
 
+from nightlight.adapters.durable import sync
 from nightlight.adapters.lifecycle.erasures import ERASURES, Erasures
 from nightlight.adapters.lifecycle.restored import Note, leave
 from nightlight.adapters.store.engine import DATABASE_FILE, INDEX_FOLDER, RESTORE_PENDING, make_home, resolve
@@ -96,7 +97,7 @@ def backup(database: Database, dest: Path, by: str, *, with_keys: Path | None = 
         (staged / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
         _settle(staged / MANIFEST)
         staged.rename(dest)
-        _settle_folder(dest.parent)
+        sync(dest.parent)
     except BaseException:
         shutil.rmtree(staged, ignore_errors=True)
         raise
@@ -161,9 +162,9 @@ def _restore_sqlite(src: Path, home: Path, target: Path, manifest: Manifest, for
     pending = home / RESTORE_PENDING
     pending.write_bytes(msgspec.json.encode(Pending(staged.name, tuple(strays), _note(src, manifest, replaced))))
     _settle(pending)
-    _settle_folder(home)
+    sync(home)
     staged.replace(target)
-    _settle_folder(target.parent)
+    sync(target.parent)
     finish_restore(home, target)
 
 
@@ -233,7 +234,7 @@ def _restore_files(src: Path, home: Path, manifest: Manifest) -> tuple[list[str]
         staged.write_bytes((src / _KEYS).read_bytes())
         _settle(staged)
         staged.replace(keys)
-    _settle_folder(folder)
+    sync(folder)
     if ERASURES in manifest.files:  # of whom the home knows less than the backup, should it be a fresh one
         Erasures(home).merge(Erasures(src).read()[0])
     strays = sorted(p.name for p in folder.glob("*.head*") if p.name not in wanted)
@@ -315,17 +316,5 @@ def _sha256(path: Path) -> str:
 
 def _settle(path: Path) -> str:
     """On the disk for good; its SHA-256."""
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+    sync(path)
     return _sha256(path)
-
-
-def _settle_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -6,14 +6,14 @@ key file learns how many erasures there were and when, and nothing of whose.
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
+
+from nightlight.adapters.durable import append_lines
 
 ERASURES = "erasures"
 
@@ -32,23 +32,7 @@ class Erasures:
 
     def remember(self, *lines: Line) -> None:
         """On the disk for good when this returns."""
-        new = not self.path.exists()
-        fd = os.open(self.path, os.O_CREAT | os.O_APPEND | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        with os.fdopen(fd, "r+b", buffering=0) as file:
-            fcntl.flock(fd, fcntl.LOCK_EX)  # let go of when the file is closed
-            size = os.fstat(fd).st_size
-            # A line that a power cut left unfinished must not swallow the next one.
-            torn = size > 0 and os.pread(fd, 1, size - 1) != b"\n"
-            raw = b"\n" * torn + b"".join(msgspec.json.encode(line) + b"\n" for line in lines)
-            if file.write(raw) != len(raw):
-                raise OSError(f"the file {ERASURES} could not be written to its end")
-            os.fsync(fd)
-        if new:
-            folder = os.open(self.path.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+        append_lines(self.path, b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
 
     def read(self) -> tuple[list[Line], int]:
         """Every line, oldest first, and how many could not be read."""

@@ -6,7 +6,6 @@ next with its key file settles it: the command line at once, or else whatever of
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Set
 from datetime import datetime
 from pathlib import Path
@@ -17,6 +16,7 @@ from msgspec import Struct
 from sqlalchemy import ColumnElement, select
 
 from nightlight.adapters.audit import SUFFIX, read_head
+from nightlight.adapters.durable import write_private
 from nightlight.adapters.lifecycle.deletion import thorough
 from nightlight.adapters.lifecycle.erasures import Erasures
 from nightlight.adapters.lifecycle.persons import Person, commitment
@@ -75,23 +75,12 @@ class Restored(Struct, frozen=True):
 def leave(home: Path, note: Note) -> Path:
     """Idempotent; on the disk for good when this returns."""
     path = home / f"{_NOTE}{note.id}"
-    staged = home / f"{_NOTE}{note.id}.new"
-    fd = os.open(staged, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-    with os.fdopen(fd, "wb") as file:
-        file.write(msgspec.json.encode(note))
-        file.flush()
-        os.fsync(fd)
-    staged.rename(path)
-    folder = os.open(home, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    write_private(path, msgspec.json.encode(note))
     return path
 
 
 def unsettled(home: Path) -> list[Path]:
-    return sorted(p for p in home.glob(f"{_NOTE}*") if not p.name.endswith(".new"))
+    return sorted(home.glob(f"{_NOTE}*"))
 
 
 def settle(database: Database, by: str) -> Restored:

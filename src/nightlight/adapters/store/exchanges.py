@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import socket
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,6 +12,7 @@ from msgspec import Struct
 from sqlalchemy import Connection, select
 
 from nightlight.adapters.store.engine import Sql
+from nightlight.adapters.store.lease import holder, is_dead
 from nightlight.adapters.store.ledger import AuditLog
 from nightlight.adapters.store.rows import pack
 from nightlight.adapters.store.tables import bank_items, banks, exchange_runs, exchanges, micros, moment
@@ -165,7 +164,7 @@ class SqlExchanges:
             made = connection.execute(exchange_runs.insert().values(**values, **counts).returning(_r.id)).scalar_one()
             old = select(_r.id).where(_r.exchange == name).order_by(_r.id.desc()).offset(KEEP_RUNS)
             connection.execute(exchange_runs.delete().where(_r.id.in_(old)))
-            lease = {"run": made, "lease_by": _holder(), "lease_until": micros(now + LEASE)}
+            lease = {"run": made, "lease_by": holder(), "lease_until": micros(now + LEASE)}
             connection.execute(exchanges.update().where(_x.name == name).values(**lease))
         sealed = row.checkpoint
         checkpoint = None if sealed is None else self._sealer.open(bytes(sealed), _context(name, "checkpoint"))
@@ -253,7 +252,7 @@ class SqlExchanges:
         return _options(self._sealer.open(bytes(row.credentials), _context(row.name, "credentials")))
 
     def _held(self, row: Any) -> bool:
-        return row.run is not None and row.lease_until > micros(self._clock.now()) and not _dead(row.lease_by)
+        return row.run is not None and row.lease_until > micros(self._clock.now()) and not is_dead(row.lease_by)
 
     def _last(self, connection: Connection, name: str) -> ExchangeRun | None:
         row = connection.execute(select(exchange_runs).where(_r.exchange == name).order_by(_r.id.desc()).limit(1)).first()
@@ -310,25 +309,6 @@ def _found(connection: Connection, name: str) -> Any:
 
 def _context(name: str, what: str) -> str:
     return f"exchange:{name}:{what}"
-
-
-def _holder() -> str:
-    return f"{socket.gethostname()}/{os.getpid()}"
-
-
-def _dead(holder: str | None) -> bool:
-    """True where the holder was a process of this machine that is there no more. A machine that shares neither name nor processes with
-    ours is given its time."""
-    host, _, pid = (holder or "").rpartition("/")
-    if host != socket.gethostname() or not pid.isdigit():
-        return False
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return True
-    except OSError:
-        return False
-    return False
 
 
 def _missing() -> NotFound:

@@ -6,13 +6,13 @@ they may be finished.
 
 from __future__ import annotations
 
-import fcntl
-import os
 from datetime import datetime
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
+
+from nightlight.adapters.durable import append_lines
 
 OPENED = "reports-opened"
 
@@ -35,23 +35,7 @@ class OpenedFile:
 
     def remember(self, opened: Opened) -> None:
         """On the disk for good when this returns. Raises OSError."""
-        new = not self.path.exists()
-        fd = os.open(self.path, os.O_CREAT | os.O_APPEND | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        with os.fdopen(fd, "r+b", buffering=0) as file:
-            fcntl.flock(fd, fcntl.LOCK_EX)
-            size = os.fstat(fd).st_size
-            # A line that a power cut left unfinished must not swallow this one.
-            torn = size > 0 and os.pread(fd, 1, size - 1) != b"\n"
-            raw = b"\n" * torn + msgspec.json.encode(opened) + b"\n"
-            if file.write(raw) != len(raw):
-                raise OSError(f"the file {OPENED} could not be written to its end")
-            os.fsync(fd)
-        if new:
-            folder = os.open(self.path.parent, os.O_RDONLY)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+        append_lines(self.path, msgspec.json.encode(opened) + b"\n")
 
     def last(self, case: str, corrects: str, place: str) -> Opened | None:
         """The latest of a case at that place. A line that cannot be read tells nothing."""

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from sqlalchemy import Connection, Table, or_, select
 
 from nightlight.adapters.sealer import Keyring
+from nightlight.adapters.store.desk.base import words as desk_words
 from nightlight.adapters.store.engine import Sql
 from nightlight.adapters.store.ledger import CASES, AuditLog, Ledger
 from nightlight.adapters.store.request_tables import emergencies, preservations
@@ -366,10 +367,7 @@ def line(text: str, field: str, *, least: int = 1) -> str:
 
 
 def words(text: str, field: str, *, least: int = 1) -> str:
-    cleaned = text.strip() if isinstance(text, str) else ""
-    if len(cleaned) < least or len(cleaned) > MOST_WORDS or "\x00" in cleaned:
-        raise Invalid(f"{least} to {MOST_WORDS} characters", field=field)
-    return cleaned
+    return desk_words(text, field, least=least, most=MOST_WORDS)
 
 
 def _entry(at: datetime, by: str, action: str, target: str, detail: dict[str, Any]) -> AuditEntry:

@@ -34,7 +34,7 @@ from nightlight.core.gates import (
     PairingState,
     TrustedContact,
 )
-from nightlight.core.ids import Pseudonymiser
+from nightlight.core.ids import Pseudonymiser, fit_for_id
 from nightlight.core.ports import AuditEntry, Head, Work
 from nightlight.core.self_report import ALPHABET, code_of, read_code
 
@@ -78,6 +78,7 @@ class SqlTrust:
 
     def offer(self, offer: PairingOffer, by: str) -> Offered:
         """See the Protocol."""
+        fit_for_id(offer.party.account, "party.account")
         now = self._clock.now()
         code = code_of(secrets.randbelow(len(ALPHABET)) for _ in range(CODE_SIGNS))
         until = now + self._limits.good_for
@@ -102,6 +103,7 @@ class SqlTrust:
 
     def accept(self, accept: PairingAccept, by: str) -> Paired:
         """See the Protocol."""
+        fit_for_id(accept.party.account, "party.account")
         now = self._clock.now()
         account = self._pseudonym("account", accept.party.account)
         try:

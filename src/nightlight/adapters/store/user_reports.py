@@ -30,7 +30,7 @@ from nightlight.core.desk import USER_REPORTS
 from nightlight.core.errors import Busy, Conflict, Invalid, NotFound
 from nightlight.core.event import AgeBand, Assurance, Channel, Party, ReportCategory, UserReport
 from nightlight.core.harm import Harm, Level
-from nightlight.core.ids import Pseudonymiser, new_id
+from nightlight.core.ids import Pseudonymiser, fit_for_id, new_id
 from nightlight.core.ports import AuditEntry, CaseOpening, Head, StoredEvent, Work
 from nightlight.core.self_report import code_from, read_code
 from nightlight.core.signal import Subject, SubjectKind
@@ -349,6 +349,13 @@ class SqlUserReports:
 
 
 def _check(report: UserReportIn) -> None:
+    fit_for_id(report.id, "id")
+    for number, party in enumerate(report.about):
+        fit_for_id(party.account, f"about[{number}].account")
+    if report.reporter is not None:
+        fit_for_id(report.reporter.account, "reporter.account")
+    if report.conversation is not None:
+        fit_for_id(report.conversation, "conversation")
     accounts = [party.account for party in report.about]
     if len(set(accounts)) < len(accounts):
         raise Invalid("each account once", field="about")

@@ -23,6 +23,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCMSIV
 from msgspec import Struct
 
+from nightlight.adapters.durable import create_private, sync, write_private
 from nightlight.adapters.sealer import KeysMissing
 from nightlight.core.errors import Tampered
 
@@ -138,7 +139,7 @@ class CaseSecrets:
             make_folder(path.parent)
             create_private(path, os.urandom(_KEY))
             for folder in (path.parent.parent, self.folder.parent):
-                sync_folder(folder)
+                sync(folder)
             return self.get(name)
 
     def get(self, name: str) -> bytes:
@@ -160,7 +161,7 @@ class CaseSecrets:
             path.unlink()
         except FileNotFoundError:
             return False
-        sync_folder(path.parent)
+        sync(path.parent)
         return True
 
     def names(self) -> Iterator[str]:
@@ -214,46 +215,11 @@ def make_folder(folder: Path) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
-def create_private(path: Path, raw: bytes) -> None:
-    """Whole or not at all; of two that create at once, the first wins."""
-    staged = _stage(path, raw)
-    try:
-        os.link(staged, path)
-    except FileExistsError:
-        return
-    finally:
-        staged.unlink()
-    sync_folder(path.parent)
-
-
-def write_private(path: Path, raw: bytes) -> None:
-    _stage(path, raw).replace(path)
-    sync_folder(path.parent)
-
-
 def overwrite(path: Path, size: int) -> None:
     """Raises FileNotFoundError."""
     fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
     try:
         os.pwrite(fd, os.urandom(size), 0)
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def _stage(path: Path, raw: bytes) -> Path:
-    staged = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
-    fd = os.open(staged, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-    with os.fdopen(fd, "wb") as file:
-        file.write(raw)
-        file.flush()
-        os.fsync(fd)
-    return staged
-
-
-def sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY)
-    try:
         os.fsync(fd)
     finally:
         os.close(fd)

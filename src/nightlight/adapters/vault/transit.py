@@ -30,8 +30,9 @@ from urllib.parse import urlsplit
 import httpx
 import msgspec
 
+from nightlight.adapters.durable import sync
 from nightlight.adapters.sealer import KeysMissing
-from nightlight.adapters.vault.keys import FileWrapper, overwrite, sync_folder
+from nightlight.adapters.vault.keys import FileWrapper, overwrite
 from nightlight.core.errors import Invalid, NightlightError, Tampered, Unavailable
 
 TIMEOUT_S = 5.0
@@ -199,7 +200,7 @@ class MovingWrapper:
             path.unlink()
         except FileNotFoundError:
             return
-        sync_folder(path.parent)
+        sync(path.parent)
 
     def close(self) -> None:
         self._service.close()

@@ -15,9 +15,10 @@ def words(
     schema: Annotated[bool, typer.Option("--schema", help="Print the JSON Schema of a file of words instead.")] = False,
     as_json: Json = False,
 ) -> None:
-    """How hard the words at each moment, and of each message, are to read, by reader; exit code 1 where one misses its goal."""
+    """How hard the words at each moment, of each message and of the family pages are to read; exit code 1 where one misses its goal."""
     import msgspec
 
+    from nightlight.app.readability import pages
     from nightlight.core.errors import Invalid
     from nightlight.protect import LANGUAGES
     from nightlight.protect.interventions import readings
@@ -28,7 +29,7 @@ def words(
         return
     if language not in (None, *LANGUAGES):
         raise Invalid(f"there are words in: {', '.join(LANGUAGES)}", field="language")
-    rows = [row for row in readings() if language in (None, row.language)]
+    rows = [row for row in (*readings(), *pages()) if language in (None, row.language)]
     if as_json:
         for row in rows:
             emit({**msgspec.structs.asdict(row), "within": row.within})

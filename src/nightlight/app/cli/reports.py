@@ -12,7 +12,7 @@ import typer
 from nightlight.app.cli.common import Exit, Json, emit, opened, operator, table
 from nightlight.core.case import Case as CaseRow
 from nightlight.core.case import OrderKind
-from nightlight.core.errors import Busy, NotFound
+from nightlight.core.errors import Busy, Conflict, NotFound
 from nightlight.core.filing import FILED, Filing
 from nightlight.core.report import ReportState
 
@@ -69,7 +69,10 @@ def draft(case: Case, anew: Annotated[bool, typer.Option("--anew", help="In plac
         if here is not None:
             filing = nightlight.reports.redraft(here.report.id, operator(), version=here.version)
         else:
-            filing = nightlight.reports.draft(case, operator())
+            try:
+                filing = nightlight.reports.draft(case, operator())
+            except Conflict as error:
+                raise Conflict(f"{error.message} (`report draft --anew`)", field=error.field) from None
         made = nightlight.reports.read(filing.report.id, operator())
     typer.echo(f"{filing.report.id}: {made.completeness.score} of 100, {len(made.files)} files, {len(made.faults)} faults.")
     for missing in made.completeness.missing:
@@ -91,10 +94,7 @@ def submit(
     with opened() as nightlight:
         filing = nightlight.reports.submit(_one(nightlight, case).report.id, operator())
         if wait:
-            try:
-                filing = nightlight.reports.run(filing.report.id)
-            except Busy:
-                filing = nightlight.reports.get(filing.report.id)
+            filing = _run(nightlight, filing)
     _say(filing)
 
 
@@ -133,10 +133,7 @@ def retract(case: Case, reason: Why) -> None:
     """Withdraw a report that is not finished. One that is can only be corrected."""
     with opened() as nightlight:
         filing = nightlight.reports.retract(_one(nightlight, case).report.id, operator(), reason)
-        try:
-            filing = nightlight.reports.run(filing.report.id)
-        except Busy:
-            filing = nightlight.reports.get(filing.report.id)
+        filing = _run(nightlight, filing)
     _say(filing)
 
 
@@ -208,6 +205,14 @@ def _one(nightlight: Nightlight, case: str) -> Filing:
     if found is None:
         raise NotFound(f"this case has no report: `nightlight report draft {case}` makes one", field="case")
     return found
+
+
+def _run(nightlight: Nightlight, filing: Filing) -> Filing:
+    """Now rather than in its turn; as it stands where somebody runs it already."""
+    try:
+        return nightlight.reports.run(filing.report.id)
+    except Busy:
+        return nightlight.reports.get(filing.report.id)
 
 
 def _say(filing: Filing) -> None:

@@ -122,13 +122,13 @@ def checked(id: str, field: str = "case") -> str:
     return id
 
 
-def words(text: str, field: str, *, least: int = 1) -> str:
+def words(text: str, field: str, *, least: int = 1, most: int = MOST_WORDS) -> str:
     """What a person wrote, without the spaces around it. Raises Invalid naming the field."""
     if not isinstance(text, str):
         raise Invalid("words are text", field=field)
     text = text.strip().replace("\x00", "")
     if len(text) < least:
         raise Invalid("say why, in a few words" if least > 1 else "this must not be empty", field=field)
-    if len(text) > MOST_WORDS:
-        raise Invalid(f"at most {MOST_WORDS} characters", field=field)
+    if len(text) > most:
+        raise Invalid(f"at most {most} characters", field=field)
     return text
