@@ -96,7 +96,8 @@ format: setup ## put every file into shape
 	@$(BIN)/ruff check --fix .
 
 # uv lives in an environment of its own, so that what resolves the dependencies is none of them. ARGS=--upgrade moves the pins.
-UV_COMPILE = .cache/uv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --quiet \
+# Extras stay in the pins: pip before 23.3 takes the newest release of a package that is asked for with an extra but pinned without.
+UV_COMPILE = .cache/uv/bin/uv pip compile --universal --python-version 3.11 --generate-hashes --quiet --no-strip-extras \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(ARGS)
 lock: ## remake the lock files from pyproject.toml
 	@test -x .cache/uv/bin/uv || { $(PYTHON) -m venv .cache/uv && .cache/uv/bin/python -m pip --quiet install uv; }

@@ -70,6 +70,8 @@ def check_ask(ask: HelpAsk) -> HelpAsk:
     fit_for_id(ask.account.account, "account.account")
     for place, party in enumerate(ask.about):
         fit_for_id(party.account, f"about[{place}].account")
+    if ask.conversation is not None:
+        fit_for_id(ask.conversation, "conversation")
     return ask
 
 

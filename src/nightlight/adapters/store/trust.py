@@ -130,6 +130,8 @@ class SqlTrust:
 
     def end(self, end: PairingEnd, by: str) -> Ended:
         """See the Protocol."""
+        fit_for_id(end.account, "account")
+        fit_for_id(end.other, "other")
         now = self._clock.now()
         account, other = self._pseudonym("account", end.account), self._pseudonym("account", end.other)
         t = trusted_contacts.c

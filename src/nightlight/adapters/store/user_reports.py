@@ -364,3 +364,5 @@ def _check(report: UserReportIn) -> None:
     for number, item in enumerate(report.items):
         if (item.event is None) == (item.text is None):
             raise Invalid("an event or a text, one of the two", field=f"items[{number}]")
+        if item.event is not None:
+            fit_for_id(item.event, f"items[{number}].event")

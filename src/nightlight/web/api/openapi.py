@@ -11,7 +11,7 @@ from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 
-from nightlight.core.event import EVENT_TYPES, Id
+from nightlight.core.event import Id
 from nightlight.core.fingerprint import FOREIGN_KIND, LEAST_DIGITS, MOST_DIGITS, FingerprintKind, Variant
 from nightlight.web.api.wire import SENT_EVENT, EventAnswer, MediaJob, Replayed
 from nightlight.web.config import WebConfig
@@ -238,23 +238,11 @@ def fingerprint_schema() -> Json:
 
 KIND_PATTERN = f"^({'|'.join(FingerprintKind)}|{FOREIGN_KIND})$"
 
-# As ingest has it: no control characters, no line separators, no marks that reorder what a reviewer sees.
-ID_PATTERN = r"^[^\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]+$"
-ID_FIELDS = frozenset({"id", "account", "media_id", "prompt_id"})
 NEED_CHANNEL = ("Message", "Transcript")
 
 
 def refine_events(components: Json) -> None:
     """What ingest checks beyond the types, as far as JSON Schema can say it."""
-    sent = [
-        components[name] for name in (*(kind.__name__ for kind in EVENT_TYPES), "UploadEvent", "Party", "Channel") if name in components
-    ]
-    for schema in sent:
-        for name, field in schema["properties"].items():
-            if name in ID_FIELDS:
-                for option in field.get("anyOf", [field]):
-                    if option.get("type") == "string":
-                        option["pattern"] = ID_PATTERN
     for name in NEED_CHANNEL:
         components[name]["properties"]["channel"] = {"$ref": REF.format(name="Channel")}
         components[name]["required"].append("channel")
