@@ -108,7 +108,8 @@ lock: ## remake the lock files from pyproject.toml
 	@printf 'setuptools\nwheel\n' | $(UV_COMPILE) - --group sentinel -c requirements.lock -o requirements-sentinel.lock
 
 shots: setup ## the pictures of the console in docs/images, taken anew by the test that walks through it
-	@NIGHTLIGHT_DOC_SHOTS=docs/images $(BIN)/python -m pytest -q -n0 --no-cov "tests/web/test_console_day.py::test_a_reviewers_whole_day[Mouse]"
+	@NIGHTLIGHT_DOC_SHOTS=docs/images $(BIN)/python -m pytest -q -n0 --no-cov "tests/web/test_console_day.py::test_a_reviewers_whole_day[Mouse]" \
+	  tests/web/test_request_browser.py::test_an_emergency_goes_from_hand_to_hand_by_keyboard_alone
 
 clean: ## remove everything that was generated, the environment too
 	@rm -rf $(VENV) .cache .mypy_cache .ruff_cache .hypothesis build dist

@@ -265,9 +265,8 @@ def test_the_language_changes_and_stays(opened: Callable[..., Page]) -> None:
 # -- the look ----------------------------------------------------------------------------------------------------------------------
 
 
-def looked_at(opened: Callable[..., Page], graph: Nightlight, name: str, locale: str, looks: Looks) -> None:
+def looked_at(page: Page, name: str, locale: str, looks: Looks) -> None:
     """At every width, light and dark: what is cut, small, nameless or faint; and once what axe finds."""
-    page = opened(path_of(name, graph), PAGES[name], locale=locale)
     for width, scheme in looks:
         page.set_viewport_size({"width": width, "height": 900})
         page.emulate_media(color_scheme=scheme)
@@ -284,14 +283,16 @@ def looked_at(opened: Callable[..., Page], graph: Nightlight, name: str, locale:
 
 @pytest.mark.parametrize(("name", "locale"), [("case", "es"), ("queue", "en")])
 def test_the_pages_most_used_are_whole_and_clear(opened: Callable[..., Page], site: tuple[Nightlight, str], name: str, locale: str) -> None:
-    looked_at(opened, site[0], name, locale, [(1440, "light"), (1024, "light"), (320, "dark")])
+    page = opened(path_of(name, site[0]), PAGES[name], locale=locale)
+    looked_at(page, name, locale, [(1440, "light"), (1024, "light"), (320, "dark")])
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("locale", ["en", "es"])
 @pytest.mark.parametrize("name", PAGES)
 def test_every_page_is_whole_and_clear(opened: Callable[..., Page], site: tuple[Nightlight, str], name: str, locale: str) -> None:
-    looked_at(opened, site[0], name, locale, [(width, scheme) for width in WIDTHS for scheme in SCHEMES])
+    page = opened(path_of(name, site[0]), PAGES[name], locale=locale)
+    looked_at(page, name, locale, [(width, scheme) for width in WIDTHS for scheme in SCHEMES])
 
 
 def test_the_heaviest_page_is_light(opened: Callable[..., Page], site: tuple[Nightlight, str], browser: Browser) -> None:

@@ -121,7 +121,8 @@ class Status:
     def _requests(self) -> ReadyCheck:
         """Emergencies that an authority told of and that nobody has decided."""
         try:
-            late = self._graph.database.requests.late(self._graph.clock.now())
+            now = self._graph.clock.now()
+            late = sum(due <= now for due in self._graph.database.requests.undecided())
         except Exception as error:
             return ReadyCheck(name="requests", ok=False, detail=type(error).__name__, blocking=False)
         words = f"{late} emergencies wait for a decision: `nightlight emergency list`" if late else "no emergency waits too long"

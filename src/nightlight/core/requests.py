@@ -192,6 +192,10 @@ class EmergencyDesk(Protocol):
         """The earliest first, opened: one audit entry says which."""
         ...
 
+    def undecided(self) -> Sequence[datetime]:
+        """When each that waits for a decision is due, the earliest first. Opens nothing."""
+        ...
+
 
 class RequestDesk(PreservationDesk, EmergencyDesk, Protocol):
     """Both."""

@@ -17,7 +17,7 @@ from nightlight.adapters.store.engine import Sql
 from nightlight.adapters.store.ledger import CASES, AuditLog, Ledger
 from nightlight.adapters.store.request_tables import emergencies, preservations
 from nightlight.adapters.store.rows import pack
-from nightlight.adapters.store.tables import cases, micros
+from nightlight.adapters.store.tables import cases, micros, moment
 from nightlight.adapters.store.vault_tables import vault_destructions
 from nightlight.core.clock import Clock
 from nightlight.core.errors import Conflict, Denied, Invalid, NotFound
@@ -285,11 +285,10 @@ class SqlRequests:
                 ledger.append(_entry(self._clock.now(), by, "emergency.list", found[0].id, detail))
         return found
 
-    def late(self, now: datetime) -> int:
-        """Emergencies past their time that nobody has decided."""
-        waiting = select(_e.id).where(_e.ended_at.is_(None), _e.due_at <= micros(now), _e.state == EmergencyState.WAITING.value)
+    def undecided(self) -> Sequence[datetime]:
+        waiting = select(_e.due_at).where(_e.ended_at.is_(None), _e.state == EmergencyState.WAITING.value).order_by(_e.due_at)
         with self._sql.read() as connection:
-            return len(connection.execute(waiting.limit(MOST_PAGE)).all())
+            return [moment(due) for due in connection.execute(waiting.limit(MOST_PAGE)).scalars()]
 
     def _move(self, id: str, by: str, action: str, change: Callable[[Emergency, datetime], Emergency], **more: str | bool) -> Emergency:
         now = self._clock.now()

@@ -48,7 +48,17 @@ async def show(
         exposure=exposure,
         beats=who.role in DECIDERS,
         **view(request, found),
+        **await asyncio.to_thread(_asked, request, case),
     )
+
+
+def _asked(request: Req, case: str) -> dict[str, Any]:
+    """What authorities asked to keep of it, and which hosts were told."""
+    services = hands_of(request).services
+    return {
+        "preserved": services.requests.preserved(case) if services.requests is not None else (),
+        "notices": services.notices.of_case(case) if services.notices is not None else (),
+    }
 
 
 def view(request: Req, found: CasePage) -> dict[str, Any]:

@@ -47,6 +47,7 @@ NAVIGATION: tuple[tuple[str, str, frozenset[Role]], ...] = (
     ("queue", "/console/queue", frozenset({Role.LEAD, Role.REVIEWER, Role.AUDITOR})),
     ("approvals", "/console/approvals", frozenset({Role.LEAD, Role.REVIEWER, Role.AUDITOR})),
     ("reports", "/console/reports", frozenset({Role.LEAD, Role.REVIEWER, Role.AUDITOR})),
+    ("requests", "/console/requests", frozenset({Role.LEAD, Role.REVIEWER, Role.AUDITOR})),
     ("people", "/console/people", frozenset(Role)),
     ("banks", "/console/banks", frozenset(Role)),
     ("policy", "/console/policy", POLICY_READERS),

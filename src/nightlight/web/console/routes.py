@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from litestar import Router
 
-from nightlight.web.console import approvals, case, people, policy, provider, records, reports, reveal, signing, work
+from nightlight.web.console import approvals, case, people, policy, provider, records, reports, requests, reveal, signing, work
 from nightlight.web.console.access import console_guard
 from nightlight.web.console.render import respond
 
@@ -21,6 +21,7 @@ def console_router() -> Router:
             *people.ROUTES,
             *records.ROUTES,
             *reports.ROUTES,
+            *requests.ROUTES,
             *reveal.ROUTES,
             *policy.ROUTES,
             *provider.ROUTES,

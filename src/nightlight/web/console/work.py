@@ -44,6 +44,7 @@ async def overview(request: Req) -> Response[Any]:
             "mine": mine,
             "precision": sorted(precision, key=lambda p: -(p.confirmed + p.not_confirmed))[:8],
             "exposure": exposure_of(desk, request),
+            "emergencies": asked.undecided() if (asked := hands_of(request).services.requests) is not None else (),
         }
 
     return page(request, "overview.html", short=short, decides=who.role in DECIDERS, **await asyncio.to_thread(work))
